@@ -1,0 +1,1 @@
+"""Accounts, roles, tokens, audit and secrets. Imports nothing of ours."""
