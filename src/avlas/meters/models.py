@@ -1,0 +1,414 @@
+"""The tables of meters, where they sit, who reads them and what they say.
+
+`reading` and `telegram` are made by hand-written SQL (see ddl.py): the models here only describe them, and
+nothing has a foreign key to them. Times in those two and in info events are whole seconds UTC.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from avlas.decode.registers import CODES
+from avlas.meters.utc_seconds import UtcSecondsField
+from avlas.system.models import User, Utility
+
+
+class Kind(IntEnum):
+    """Where a reading's moment comes from (DESIGN section 5)."""
+
+    LIVE = 0  # heard now; slot_at is the start of the slot
+    LOGGED = 1  # stored by the meter; slot_at is the meter's own stamp
+    ENTERED = 2  # typed by a person or imported
+
+
+class Source(IntEnum):
+    """Which road brought a reading."""
+
+    RADIO = 1
+    WIRED = 2
+    OPTICAL = 3
+    NETWORK = 4
+    TYPED = 5
+    IMPORTED = 6
+    EXCHANGE = 7
+    SIMULATED = 8
+
+
+class Quality(IntFlag):
+    """What a person must know before trusting a reading. 0 means nothing speaks against it."""
+
+    CONFLICT = 1  # the meter gave different values for the same stamp
+    ROLLED_OVER = 2  # a register passed its highest figure since the reading before
+    BACKWARDS = 4  # a counter is lower than before and it is no roll-over: a person must look
+    IMPLAUSIBLE = 8  # energy, volume and temperatures contradict each other, or a jump is too large
+    SENSOR_ERROR = 16  # a value is the meter's mark for a broken sensor
+    CLOCK_WRONG = 32  # the meter's clock was off when it stamped this
+    ESTIMATED = 64  # estimated and approved by a person
+
+
+class State(IntEnum):
+    """What became of a telegram."""
+
+    READ = 0
+    NO_KEY = 1
+    WRONG_KEY = 2
+    DAMAGED = 3
+    UNKNOWN_LAYOUT = 4
+    UNSUPPORTED = 5
+    DOWNGRADED = 6  # clear, weaker or replayed for a meter that has been read with a key
+    CONTESTED = 7  # two utilities claim the address
+    UNKNOWN_METER = 8  # nobody's meter (yet)
+
+
+STATE_TEXTS = {
+    State.READ: _("read"),
+    State.NO_KEY: _("key missing"),
+    State.WRONG_KEY: _("wrong key"),
+    State.DAMAGED: _("damaged telegram"),
+    State.UNKNOWN_LAYOUT: _("layout not learnt yet"),
+    State.UNSUPPORTED: _("not supported yet"),
+    State.DOWNGRADED: _("not trusted: clear or replayed"),
+    State.CONTESTED: _("claimed by two utilities"),
+    State.UNKNOWN_METER: _("not adopted"),
+}
+
+
+class Generation(models.Model):
+    """Counts the changes of a utility's meters, addresses and keys, so that every process reloads in time."""
+
+    utility = models.OneToOneField(Utility, models.CASCADE, primary_key=True)
+    number = models.BigIntegerField(default=0)
+
+    @classmethod
+    def bump(cls, *utility_ids: int) -> None:
+        """Tell every process that meters, addresses or keys of these utilities changed (same transaction)."""
+        for utility_id in sorted(set(utility_ids)):
+            if not cls.objects.filter(utility_id=utility_id).update(number=F("number") + 1):
+                cls.objects.update_or_create(utility_id=utility_id, defaults={"number": F("number") + 1},
+                                             create_defaults={"number": 1})
+
+
+class Customer(models.Model):
+    """Somebody who has, or had, a metering point."""
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    number = models.CharField(max_length=40)
+    name = models.CharField(max_length=200, blank=True)
+    email = models.EmailField(blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "number"], name="customer_number")]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}".strip()
+
+
+class MeteringPoint(models.Model):
+    """A place where energy or water is delivered (mätpunkt, anläggning)."""
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    facility_id = models.CharField(max_length=40)
+    address = models.CharField(max_length=200, blank=True)
+    postal_code = models.CharField(max_length=12, blank=True)
+    city = models.CharField(max_length=80, blank=True)
+    district = models.CharField(max_length=80, blank=True)
+    latitude = models.FloatField(null=True, blank=True)  # WGS84, degrees
+    longitude = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "facility_id"], name="point_facility")]
+
+    def __str__(self) -> str:
+        return self.address or self.facility_id
+
+
+class Occupancy(models.Model):
+    """Which customer has a point from when to when (UTC; ``to_at`` null: still there)."""
+
+    point = models.ForeignKey(MeteringPoint, models.CASCADE, related_name="occupancies")
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="occupancies")
+    from_at = models.DateTimeField()
+    to_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(to_at__isnull=True) | Q(to_at__gt=F("from_at")), name="occupancy_order"),
+            models.UniqueConstraint(fields=["point"], condition=Q(to_at__isnull=True), name="occupancy_one_now"),
+        ]
+
+
+class Meter(models.Model):
+    """A meter: maker and serial number, not its address on some road."""
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    manufacturer = models.CharField(max_length=3)
+    serial = models.CharField(max_length=20)
+    model = models.CharField(max_length=60, blank=True)
+    family = models.CharField(max_length=40, blank=True)
+    medium = models.CharField(max_length=30, blank=True)
+    slot_seconds = models.IntegerField(default=3600)  # 300 for priority meters
+    clock_offset_minutes = models.IntegerField(default=60)  # the meter's clock against UTC: Swedish standard time
+    config = models.JSONField(default=dict, blank=True)  # from delivery lists: type number, configuration, qp ...
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["utility", "manufacturer", "serial"], name="meter_serial")
+        ]
+        indexes: ClassVar = [models.Index(fields=["utility", "serial"], name="meter_by_serial")]
+
+    def __str__(self) -> str:
+        return f"{self.manufacturer}{self.serial}"
+
+
+class MeterAddress(models.Model):
+    """How a meter is found on one road, from when to when.
+
+    ``identifier`` on the roads "radio" and "wired" is maker and identification ("KAM12345678"); version and
+    device type narrow it down when they are known. ``contested``: another utility claims the same address;
+    until that is settled no telegram of it becomes a reading for either.
+    """
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="addresses")
+    road = models.CharField(max_length=10)  # radio, wired, primary, deveui, imei
+    identifier = models.CharField(max_length=40)
+    version = models.SmallIntegerField(null=True, blank=True)
+    device_type = models.SmallIntegerField(null=True, blank=True)
+    from_at = models.DateTimeField(null=True, blank=True)
+    to_at = models.DateTimeField(null=True, blank=True)
+    contested = models.BooleanField(default=False)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["road", "identifier"], name="address_identifier")]
+
+
+class Installation(models.Model):
+    """Which meter sits at which point, in which role, from when to when; an exchange ends one and begins the next."""
+
+    MAIN, SUB, CONTROL = "main", "sub", "control"
+    ROLES: ClassVar = [(MAIN, _("main meter")), (SUB, _("sub-meter")), (CONTROL, _("control meter"))]
+
+    point = models.ForeignKey(MeteringPoint, models.CASCADE, related_name="installations")
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="installations")
+    role = models.CharField(max_length=10, choices=ROLES, default=MAIN)
+    from_at = models.DateTimeField()
+    to_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=200, blank=True)  # why it ended
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(to_at__isnull=True) | Q(to_at__gt=F("from_at")), name="installation_order"
+            ),
+            models.UniqueConstraint(fields=["meter"], condition=Q(to_at__isnull=True), name="installation_one_now"),
+        ]
+
+
+class Key(models.Model):
+    """A meter's AES key, encrypted at rest; it may arrive before its meter is known or heard."""
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    manufacturer = models.CharField(max_length=3)
+    identification = models.CharField(max_length=20)
+    sealed = models.BinaryField()  # system.secrets; associated data: key_context()
+    source = models.CharField(max_length=200, blank=True)  # file name or "by hand"
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["utility", "manufacturer", "identification"], name="key_meter")
+        ]
+
+    def context(self) -> bytes:
+        """Give the associated data that ties the sealed bytes to this utility and meter."""
+        return f"key/{self.utility_id}/{self.manufacturer}/{self.identification}".encode()
+
+
+class Collector(models.Model):
+    """Whatever brings telegrams: a receiver on a serial port, a file, the API, later concentrators."""
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    name = models.CharField(max_length=80)
+    spec = models.CharField(max_length=300)  # "im871a:/dev/ttyUSB0", "rtl_wmbus:tcp://host:port", "import", "api"
+    link_mode = models.CharField(max_length=10, default="c1t1")
+    active = models.BooleanField(default=True)
+    latitude = models.FloatField(null=True, blank=True)
+    longitude = models.FloatField(null=True, blank=True)
+    status = models.CharField(max_length=20, default="stopped")  # stopped, starting, running, waiting, failed
+    status_text = models.CharField(max_length=300, blank=True)
+    status_at = models.DateTimeField(null=True, blank=True)
+    last_heard_at = models.DateTimeField(null=True, blank=True)
+    telegrams = models.BigIntegerField(default=0)
+    damaged = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "name"], name="collector_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MeterState(models.Model):
+    """What was heard of one address, own meter or not: when, how strongly, how often, with what outcome.
+
+    Rows without a meter are forgotten 24 hours after they were last heard.
+    """
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    address = models.CharField(max_length=16)  # the eight link address bytes, hex
+    meter = models.ForeignKey(Meter, models.CASCADE, null=True, blank=True, related_name="states")
+    manufacturer = models.CharField(max_length=3)
+    identification = models.CharField(max_length=8)
+    version = models.SmallIntegerField()
+    device_type = models.SmallIntegerField()
+    model = models.CharField(max_length=60, blank=True)
+    medium = models.CharField(max_length=30, blank=True)
+    security = models.CharField(max_length=20, blank=True)
+    first_heard_at = UtcSecondsField()
+    last_heard_at = UtcSecondsField()
+    last_read_at = UtcSecondsField(null=True, blank=True)
+    last_collector = models.ForeignKey(Collector, models.SET_NULL, null=True, blank=True)
+    rssi_dbm = models.FloatField(null=True, blank=True)
+    state = models.SmallIntegerField(default=State.UNKNOWN_METER)  # of the newest telegram
+    problem = models.CharField(max_length=300, blank=True)
+    heard = models.BigIntegerField(default=0)
+    read = models.BigIntegerField(default=0)
+    surplus = models.BigIntegerField(default=0)
+    no_key = models.BigIntegerField(default=0)
+    wrong_key = models.BigIntegerField(default=0)
+    damaged = models.BigIntegerField(default=0)
+    unknown_layout = models.BigIntegerField(default=0)
+    unsupported = models.BigIntegerField(default=0)
+    downgraded = models.BigIntegerField(default=0)
+    counter = models.BigIntegerField(null=True, blank=True)  # highest ELL session number or mode 7 counter
+    counter_at = UtcSecondsField(null=True, blank=True)
+    secured = models.SmallIntegerField(default=0)  # strongest security it was read with (see forgery.py)
+    clock_error_seconds = models.IntegerField(null=True, blank=True)  # meter's clock minus ours
+    info_code = models.BigIntegerField(null=True, blank=True)  # newest
+    recent = models.JSONField(default=list, blank=True)  # meters that are not ours: the last three telegrams
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "address"], name="state_address")]
+        indexes: ClassVar = [
+            models.Index(fields=["utility", "last_heard_at"], name="state_heard"),
+            models.Index(fields=["meter"], name="state_meter"),
+        ]
+
+
+class Format(models.Model):
+    """Units and decimals as a layout sends them, so that the figure on the display comes back exactly.
+
+    ``spec`` is sorted JSON: {"energy_heat_kwh": ["GJ", 3], ...}.
+    """
+
+    spec = models.TextField(unique=True)
+
+
+class LearntLayout(models.Model):
+    """A compact-frame layout learnt from whole telegrams (see decode.types.Layout)."""
+
+    manufacturer = models.CharField(max_length=3)
+    version = models.SmallIntegerField()
+    device_type = models.SmallIntegerField()
+    signature = models.IntegerField()
+    headers = models.TextField()  # DIF/VIF bytes, hex, separated by blanks
+    source = models.CharField(max_length=20)
+    seen = models.IntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["manufacturer", "version", "device_type", "signature"], name="layout_signature"
+            )
+        ]
+
+
+class InfoEvent(models.Model):
+    """The moments at which a meter's info code changed: the code of this reading differs from the one before."""
+
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="info_events")
+    at = UtcSecondsField()  # slot_at of the reading that shows it
+    code_before = models.BigIntegerField(null=True, blank=True)
+    code = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["meter", "at"], name="info_event_moment")]
+
+
+class ReadingConflict(models.Model):
+    """A value that differs from the one kept for the same meter, moment and kind: shown, never lost."""
+
+    meter = models.ForeignKey(Meter, models.CASCADE)
+    slot_at = UtcSecondsField()
+    kind = models.SmallIntegerField()
+    heard_at = UtcSecondsField()
+    register = models.CharField(max_length=30)
+    value = models.FloatField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["meter", "slot_at", "kind", "register", "value"], name="conflict_value")
+        ]
+
+
+class VoidedReading(models.Model):
+    """A reading taken out of use, whole, with the reason; its place may hold a corrected one."""
+
+    meter = models.ForeignKey(Meter, models.CASCADE)
+    slot_at = UtcSecondsField()
+    kind = models.SmallIntegerField()
+    row = models.JSONField()
+    reason = models.CharField(max_length=300)
+    voided_at = models.DateTimeField(auto_now_add=True)
+    voided_by = models.ForeignKey(User, models.SET_NULL, null=True)
+
+
+class Reading(models.Model):
+    """A meter's register values at one time: one wide row. Made and written by hand-written SQL."""
+
+    meter = models.ForeignKey(Meter, models.DO_NOTHING, db_constraint=False, related_name="readings")
+    slot_at = UtcSecondsField()
+    kind = models.SmallIntegerField()
+    heard_at = UtcSecondsField()
+    source = models.SmallIntegerField()
+    quality = models.IntegerField(default=0)
+    format = models.ForeignKey(Format, models.DO_NOTHING, db_constraint=False)
+    other = models.JSONField(null=True)
+    pk = models.CompositePrimaryKey("meter_id", "slot_at", "kind")
+
+    class Meta:
+        managed = False
+        db_table = "reading"
+
+
+for _code in CODES:
+    _field: models.Field = (
+        models.BigIntegerField(null=True) if _code == "info_code" else models.FloatField(null=True)
+    )
+    _field.contribute_to_class(Reading, _code)
+
+
+class Telegram(models.Model):
+    """A raw telegram: behind a reading, or waiting for its key or layout. One per meter, slot and class."""
+
+    meter = models.ForeignKey(Meter, models.DO_NOTHING, db_constraint=False, related_name="telegrams")
+    slot_at = UtcSecondsField()
+    class_code = models.IntegerField()  # wired << 24 | C << 16 | CI << 8 | L
+    heard_at = UtcSecondsField()
+    collector = models.ForeignKey(Collector, models.DO_NOTHING, db_constraint=False)
+    rssi_dbm = models.FloatField(null=True)
+    state = models.SmallIntegerField()
+    frame = models.BinaryField()
+    pk = models.CompositePrimaryKey("meter_id", "slot_at", "class_code")
+
+    class Meta:
+        managed = False
+        db_table = "telegram"
