@@ -7,6 +7,7 @@
     ├── WrongKey           a key was given, but what comes out is not a meter's plain text
     ├── RecordError        the application data cannot be walked record by record
     ├── UnknownLayout      a compact frame whose layout has not been learnt yet
+    ├── ApplicationError   the meter itself answers that it cannot do what was asked
     └── Unsupported        a method, layer or payload this decoder does not know
 
 The four questions a person asks ("is a key missing, is the key wrong, is the telegram damaged, is
@@ -70,6 +71,12 @@ class UnknownLayout(DecodeError):  # noqa: N818
     """A compact frame whose format signature has not been learnt yet."""
 
     kind = "unknown_layout"
+
+
+class ApplicationError(DecodeError):
+    """The meter refuses: its answer is an error report (CI 6E, 6F, 70) instead of values."""
+
+    kind = "application_error"
 
 
 class Unsupported(DecodeError):  # noqa: N818

@@ -69,6 +69,8 @@ class Record:
     modifiers: tuple[str, ...] = ()  # orthogonal VIFEs in words: "backward flow", "at phase L1", "error: ..."
     error: str = ""  # why ``value`` is None or suspect: "BCD digit A", "no value", "record error: overflow"
     summer_time: bool = False  # type F/I dates carry it
+    vife: tuple[int, ...] = ()  # all VIFEs without their extension bits, as sent (manufacturer's ones too)
+    at: datetime | None = None  # values unfolded from a compact profile: the meter's own time stamp of the value
 
 
 @dataclass(frozen=True, slots=True)
