@@ -1,6 +1,7 @@
 """Who uses the installation and what they did: utilities, users, roles, tokens, audit, master key check.
 
-Times are UTC. The rules that act on these rows stand beside: ``permissions``, ``tokens``, ``audit``, ``secrets``.
+Times are UTC. The rules that act on these rows stand beside: ``permissions``, ``tokens``, ``audit``,
+``secrets``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from django.utils.translation import gettext_lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from django.db.models.base import ModelBase
 
 
 class Utility(models.Model):
@@ -138,7 +141,7 @@ class User(AbstractBaseUser):
     def save(
         self,
         *,
-        force_insert: bool | tuple[type[models.Model], ...] = False,
+        force_insert: bool | tuple[ModelBase, ...] = False,
         force_update: bool = False,
         using: str | None = None,
         update_fields: Iterable[str] | None = None,

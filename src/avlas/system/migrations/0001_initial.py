@@ -1,8 +1,9 @@
-import avlas.system.models
 import django.db.models.deletion
 import django.db.models.functions.text
 from django.conf import settings
 from django.db import migrations, models
+
+import avlas.system.models
 
 
 class Migration(migrations.Migration):
