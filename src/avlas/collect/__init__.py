@@ -1,0 +1,1 @@
+"""Bytes come in: receivers, recorded files, and the road from them to ingest."""

@@ -1,0 +1,128 @@
+"""What drivers and receivers say to people, in English and Swedish, by the ``text_id`` of a Notice.
+
+A table here rather than a catalogue of Django's: the drivers also run where there is no Django.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Text(NamedTuple):
+    """One sentence in both languages; ``{names}`` are filled from the Notice's detail."""
+
+    en: str
+    sv: str
+
+
+def say(texts: Mapping[str, Text], text_id: str, detail: Mapping[str, object], language: str = "en") -> str:
+    """The sentence in ``language`` ("sv" or anything else for English), its blanks filled."""
+    text = texts[text_id]
+    return (text.sv if language == "sv" else text.en).format_map(detail)
+
+
+TEXTS: dict[str, Text] = {
+    # a line of text that is no telegram
+    "line_not_hex": Text(
+        "line {line}: {character} is no hexadecimal digit",
+        "rad {line}: {character} är ingen hexadecimal siffra",
+    ),
+    "line_odd_digits": Text(
+        "line {line}: {digits} hexadecimal digits; half a byte is missing",
+        "rad {line}: {digits} hexadecimala siffror; en halv byte saknas",
+    ),
+    "line_empty": Text("line {line}: no telegram", "rad {line}: inget telegram"),
+    "line_length": Text(
+        "line {line}: the length byte says {says} bytes, but {follow} follow",
+        "rad {line}: längdbyten säger {says} byte, men {follow} följer",
+    ),
+    "line_crc": Text("line {line}: wrong link checksum (CRC)", "rad {line}: fel kontrollsumma (CRC)"),
+    "line_too_long": Text(
+        "line {line}: longer than {most} bytes, skipped",
+        "rad {line}: längre än {most} byte, hoppas över",
+    ),
+    "line_unknown": Text("line {line}: not understood", "rad {line}: förstås inte"),
+    "line_cut_short": Text(
+        "line {line}: cut short or garbled, no telegram in it",
+        "rad {line}: avhuggen eller förvanskad, inget telegram i den",
+    ),
+    "line_time": Text(
+        "line {line}: {time} is no date and time; the telegram is kept without",
+        "rad {line}: {time} är ingen tidpunkt; telegrammet behålls utan",
+    ),
+    "line_key_ignored": Text(
+        "line {line}: keys beside telegrams are not used; add them under Keys",
+        "rad {line}: nycklar bredvid telegram används inte; lägg in dem under Nycklar",
+    ),
+    "line_noise": Text(
+        "{bytes} damaged bytes were skipped on the line",
+        "{bytes} skadade byte på ledningen hoppades över",
+    ),
+    "file_cut_short": Text(
+        "line {line}: the compressed file is damaged or cut short here; what stands before it was read",
+        "rad {line}: den komprimerade filen är skadad eller avhuggen här; det som står före lästes",
+    ),
+    "source_exiting": Text("rtl_wmbus says that it stops", "rtl_wmbus säger att det avslutas"),
+    # iM871A
+    "receiver_ready": Text("set up, listening for {mode}", "inställd, lyssnar efter {mode}"),
+    "receiver_one_mode": Text(
+        "firmware {firmware} can't listen for C1 and T1 at once; it listens for C1 only",
+        "mottagarens programvara {firmware} kan inte lyssna efter både C1 och T1; den lyssnar bara efter C1",
+    ),
+    "receiver_no_answer": Text(
+        "the receiver does not answer ({request}); is it an iM871A, and used by no other program?",
+        "mottagaren svarar inte ({request}); är det en iM871A, och används den inte av något annat program?",
+    ),
+    "receiver_wrong_answer": Text(
+        "the receiver answered wrongly: {got}; the set-up is tried again",
+        "mottagaren svarade fel: {got}; inställningen görs om",
+    ),
+    "receiver_answers_again": Text("the receiver answers again", "mottagaren svarar igen"),
+    # the line itself
+    "port_missing": Text(
+        "{where} is not there; is the receiver plugged in? It is looked for again and again",
+        "{where} finns inte; är mottagaren inkopplad? Den söks om och om igen",
+    ),
+    "port_forbidden": Text(
+        "no permission for {where}; add the program's user to the group that owns it (often dialout)",
+        "saknar behörighet till {where}; lägg programmets användare i gruppen som äger den (ofta dialout)",
+    ),
+    "port_busy": Text(
+        "{where} is used by another program; stop that one, or this receiver",
+        "{where} används av ett annat program; stoppa det, eller den här mottagaren",
+    ),
+    "port_failed": Text("{where} can't be opened: {reason}", "{where} kan inte öppnas: {reason}"),
+    "host_unknown": Text(
+        "there is no computer called {where}; check the name",
+        "det finns ingen dator som heter {where}; kontrollera namnet",
+    ),
+    "host_refused": Text(
+        "nothing answers at {where}; is the program there running?",
+        "inget svarar på {where}; är programmet där igång?",
+    ),
+    "host_unreachable": Text("{where} can't be reached: {reason}", "{where} kan inte nås: {reason}"),
+    "file_missing": Text("there is no file {where}", "filen {where} finns inte"),
+    "connected": Text("connected to {where}", "ansluten till {where}"),
+    "connected_again": Text("connected to {where} again", "ansluten till {where} igen"),
+    "lost": Text(
+        "the connection to {where} was lost; it is tried again and again",
+        "anslutningen till {where} bröts; nya försök görs hela tiden",
+    ),
+    "finished": Text("{where} is read to its end", "{where} är läst till slutet"),
+    "silent": Text(
+        "nothing heard for {minutes} minutes; the connection is made anew",
+        "inget har hörts på {minutes} minuter; anslutningen görs om",
+    ),
+    "heard_again": Text("telegrams are heard again", "telegram hörs igen"),
+    "clock_differs": Text(
+        "the clock of {where} differs by {seconds} seconds; this machine's time is used",
+        "klockan hos {where} avviker {seconds} sekunder; den här maskinens tid används",
+    ),
+    "overflow": Text(
+        "{lost} telegrams were lost: they came faster than the database took them",
+        "{lost} telegram förlorades: de kom fortare än databasen tog emot dem",
+    ),
+}
