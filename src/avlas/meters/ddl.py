@@ -60,7 +60,8 @@ def ensure_partitions(connection: BaseDatabaseWrapper, now: datetime) -> int:
         for table in TABLES:
             cursor.execute(
                 "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-                " WHERE i.inhparent = %s::regclass", [table]
+                " WHERE i.inhparent = %s::regclass",
+                [table],
             )
             there = {row[0] for row in cursor.fetchall()}
             for step in range(-_MONTHS_BACK, _MONTHS_AHEAD + 1):
@@ -69,7 +70,8 @@ def ensure_partitions(connection: BaseDatabaseWrapper, now: datetime) -> int:
                 if name in there:
                     continue
                 cursor.execute(
-                    f"SELECT 1 FROM {table}_default WHERE slot_at >= %s AND slot_at < %s LIMIT 1", [start, end]
+                    f"SELECT 1 FROM {table}_default WHERE slot_at >= %s AND slot_at < %s LIMIT 1",
+                    [start, end],
                 )
                 if cursor.fetchone():
                     continue

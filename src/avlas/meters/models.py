@@ -49,6 +49,7 @@ class Quality(IntFlag):
     SENSOR_ERROR = 16  # a value is the meter's mark for a broken sensor
     CLOCK_WRONG = 32  # the meter's clock was off when it stamped this
     ESTIMATED = 64  # estimated and approved by a person
+    VOIDED = 128  # taken out of use by a person, with a reason (VoidedReading)
 
 
 class State(IntEnum):
@@ -89,8 +90,9 @@ class Generation(models.Model):
         """Tell every process that meters, addresses or keys of these utilities changed (same transaction)."""
         for utility_id in sorted(set(utility_ids)):
             if not cls.objects.filter(utility_id=utility_id).update(number=F("number") + 1):
-                cls.objects.update_or_create(utility_id=utility_id, defaults={"number": F("number") + 1},
-                                             create_defaults={"number": 1})
+                cls.objects.update_or_create(
+                    utility_id=utility_id, defaults={"number": F("number") + 1}, create_defaults={"number": 1}
+                )
 
 
 class Customer(models.Model):
@@ -103,7 +105,9 @@ class Customer(models.Model):
     phone = models.CharField(max_length=40, blank=True)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "number"], name="customer_number")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["utility", "number"], name="customer_number")
+        ]
 
     def __str__(self) -> str:
         return f"{self.number} {self.name}".strip()
@@ -122,7 +126,9 @@ class MeteringPoint(models.Model):
     longitude = models.FloatField(null=True, blank=True)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "facility_id"], name="point_facility")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["utility", "facility_id"], name="point_facility")
+        ]
 
     def __str__(self) -> str:
         return self.address or self.facility_id
@@ -138,8 +144,12 @@ class Occupancy(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(to_at__isnull=True) | Q(to_at__gt=F("from_at")), name="occupancy_order"),
-            models.UniqueConstraint(fields=["point"], condition=Q(to_at__isnull=True), name="occupancy_one_now"),
+            models.CheckConstraint(
+                condition=Q(to_at__isnull=True) | Q(to_at__gt=F("from_at")), name="occupancy_order"
+            ),
+            models.UniqueConstraint(
+                fields=["point"], condition=Q(to_at__isnull=True), name="occupancy_one_now"
+            ),
         ]
 
 
@@ -153,8 +163,12 @@ class Meter(models.Model):
     family = models.CharField(max_length=40, blank=True)
     medium = models.CharField(max_length=30, blank=True)
     slot_seconds = models.IntegerField(default=3600)  # 300 for priority meters
-    clock_offset_minutes = models.IntegerField(default=60)  # the meter's clock against UTC: Swedish standard time
-    config = models.JSONField(default=dict, blank=True)  # from delivery lists: type number, configuration, qp ...
+    clock_offset_minutes = models.IntegerField(
+        default=60
+    )  # the meter's clock against UTC: Swedish standard time
+    config = models.JSONField(
+        default=dict, blank=True
+    )  # from delivery lists: type number, configuration, qp ...
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -207,7 +221,9 @@ class Installation(models.Model):
             models.CheckConstraint(
                 condition=Q(to_at__isnull=True) | Q(to_at__gt=F("from_at")), name="installation_order"
             ),
-            models.UniqueConstraint(fields=["meter"], condition=Q(to_at__isnull=True), name="installation_one_now"),
+            models.UniqueConstraint(
+                fields=["meter"], condition=Q(to_at__isnull=True), name="installation_one_now"
+            ),
         ]
 
 
@@ -237,7 +253,9 @@ class Collector(models.Model):
 
     utility = models.ForeignKey(Utility, models.CASCADE)
     name = models.CharField(max_length=80)
-    spec = models.CharField(max_length=300)  # "im871a:/dev/ttyUSB0", "rtl_wmbus:tcp://host:port", "import", "api"
+    spec = models.CharField(
+        max_length=300
+    )  # "im871a:/dev/ttyUSB0", "rtl_wmbus:tcp://host:port", "import", "api"
     link_mode = models.CharField(max_length=10, default="c1t1")
     active = models.BooleanField(default=True)
     latitude = models.FloatField(null=True, blank=True)
@@ -355,7 +373,9 @@ class ReadingConflict(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["meter", "slot_at", "kind", "register", "value"], name="conflict_value")
+            models.UniqueConstraint(
+                fields=["meter", "slot_at", "kind", "register", "value"], name="conflict_value"
+            )
         ]
 
 

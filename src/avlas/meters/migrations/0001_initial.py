@@ -8,353 +8,577 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('system', '0002_audit_table'),
+        ("system", "0002_audit_table"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Reading',
+            name="Reading",
             fields=[
-                ('slot_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('kind', models.SmallIntegerField()),
-                ('heard_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('source', models.SmallIntegerField()),
-                ('quality', models.IntegerField(default=0)),
-                ('other', models.JSONField(null=True)),
-                ('pk', models.CompositePrimaryKey('meter_id', 'slot_at', 'kind', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('energy_heat_kwh', models.FloatField(null=True)),
-                ('energy_cooling_kwh', models.FloatField(null=True)),
-                ('energy_flow_m3c', models.FloatField(null=True)),
-                ('energy_return_m3c', models.FloatField(null=True)),
-                ('volume_m3', models.FloatField(null=True)),
-                ('volume_2_m3', models.FloatField(null=True)),
-                ('input_a', models.FloatField(null=True)),
-                ('input_b', models.FloatField(null=True)),
-                ('tariff_2', models.FloatField(null=True)),
-                ('tariff_3', models.FloatField(null=True)),
-                ('tariff_4', models.FloatField(null=True)),
-                ('flow_temperature_c', models.FloatField(null=True)),
-                ('return_temperature_c', models.FloatField(null=True)),
-                ('temperature_3_c', models.FloatField(null=True)),
-                ('temperature_difference_k', models.FloatField(null=True)),
-                ('volume_flow_m3h', models.FloatField(null=True)),
-                ('volume_flow_2_m3h', models.FloatField(null=True)),
-                ('power_kw', models.FloatField(null=True)),
-                ('pressure_1_bar', models.FloatField(null=True)),
-                ('pressure_2_bar', models.FloatField(null=True)),
-                ('electricity_import_kwh', models.FloatField(null=True)),
-                ('electricity_export_kwh', models.FloatField(null=True)),
-                ('power_export_kw', models.FloatField(null=True)),
-                ('reactive_import_kvarh', models.FloatField(null=True)),
-                ('reactive_export_kvarh', models.FloatField(null=True)),
-                ('heat_cost_units', models.FloatField(null=True)),
-                ('ambient_temperature_c', models.FloatField(null=True)),
-                ('humidity_pct', models.FloatField(null=True)),
-                ('operating_hours', models.FloatField(null=True)),
-                ('error_hours', models.FloatField(null=True)),
-                ('info_code', models.BigIntegerField(null=True)),
+                ("slot_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("kind", models.SmallIntegerField()),
+                ("heard_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("source", models.SmallIntegerField()),
+                ("quality", models.IntegerField(default=0)),
+                ("other", models.JSONField(null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "meter_id",
+                        "slot_at",
+                        "kind",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("energy_heat_kwh", models.FloatField(null=True)),
+                ("energy_cooling_kwh", models.FloatField(null=True)),
+                ("energy_flow_m3c", models.FloatField(null=True)),
+                ("energy_return_m3c", models.FloatField(null=True)),
+                ("volume_m3", models.FloatField(null=True)),
+                ("volume_2_m3", models.FloatField(null=True)),
+                ("input_a", models.FloatField(null=True)),
+                ("input_b", models.FloatField(null=True)),
+                ("tariff_2", models.FloatField(null=True)),
+                ("tariff_3", models.FloatField(null=True)),
+                ("tariff_4", models.FloatField(null=True)),
+                ("flow_temperature_c", models.FloatField(null=True)),
+                ("return_temperature_c", models.FloatField(null=True)),
+                ("temperature_3_c", models.FloatField(null=True)),
+                ("temperature_difference_k", models.FloatField(null=True)),
+                ("volume_flow_m3h", models.FloatField(null=True)),
+                ("volume_flow_2_m3h", models.FloatField(null=True)),
+                ("power_kw", models.FloatField(null=True)),
+                ("pressure_1_bar", models.FloatField(null=True)),
+                ("pressure_2_bar", models.FloatField(null=True)),
+                ("electricity_import_kwh", models.FloatField(null=True)),
+                ("electricity_export_kwh", models.FloatField(null=True)),
+                ("power_export_kw", models.FloatField(null=True)),
+                ("reactive_import_kvarh", models.FloatField(null=True)),
+                ("reactive_export_kvarh", models.FloatField(null=True)),
+                ("heat_cost_units", models.FloatField(null=True)),
+                ("ambient_temperature_c", models.FloatField(null=True)),
+                ("humidity_pct", models.FloatField(null=True)),
+                ("operating_hours", models.FloatField(null=True)),
+                ("error_hours", models.FloatField(null=True)),
+                ("info_code", models.BigIntegerField(null=True)),
             ],
             options={
-                'db_table': 'reading',
-                'managed': False,
+                "db_table": "reading",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Telegram',
+            name="Telegram",
             fields=[
-                ('slot_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('class_code', models.IntegerField()),
-                ('heard_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('rssi_dbm', models.FloatField(null=True)),
-                ('state', models.SmallIntegerField()),
-                ('frame', models.BinaryField()),
-                ('pk', models.CompositePrimaryKey('meter_id', 'slot_at', 'class_code', blank=True, editable=False, primary_key=True, serialize=False)),
+                ("slot_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("class_code", models.IntegerField()),
+                ("heard_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("rssi_dbm", models.FloatField(null=True)),
+                ("state", models.SmallIntegerField()),
+                ("frame", models.BinaryField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "meter_id",
+                        "slot_at",
+                        "class_code",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'telegram',
-                'managed': False,
+                "db_table": "telegram",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Format',
+            name="Format",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('spec', models.TextField(unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("spec", models.TextField(unique=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Generation',
+            name="Generation",
             fields=[
-                ('utility', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='system.utility')),
-                ('number', models.BigIntegerField(default=0)),
+                (
+                    "utility",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="system.utility",
+                    ),
+                ),
+                ("number", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='Collector',
+            name="Collector",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80)),
-                ('spec', models.CharField(max_length=300)),
-                ('link_mode', models.CharField(default='c1t1', max_length=10)),
-                ('active', models.BooleanField(default=True)),
-                ('latitude', models.FloatField(blank=True, null=True)),
-                ('longitude', models.FloatField(blank=True, null=True)),
-                ('status', models.CharField(default='stopped', max_length=20)),
-                ('status_text', models.CharField(blank=True, max_length=300)),
-                ('status_at', models.DateTimeField(blank=True, null=True)),
-                ('last_heard_at', models.DateTimeField(blank=True, null=True)),
-                ('telegrams', models.BigIntegerField(default=0)),
-                ('damaged', models.BigIntegerField(default=0)),
-                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='system.utility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                ("spec", models.CharField(max_length=300)),
+                ("link_mode", models.CharField(default="c1t1", max_length=10)),
+                ("active", models.BooleanField(default=True)),
+                ("latitude", models.FloatField(blank=True, null=True)),
+                ("longitude", models.FloatField(blank=True, null=True)),
+                ("status", models.CharField(default="stopped", max_length=20)),
+                ("status_text", models.CharField(blank=True, max_length=300)),
+                ("status_at", models.DateTimeField(blank=True, null=True)),
+                ("last_heard_at", models.DateTimeField(blank=True, null=True)),
+                ("telegrams", models.BigIntegerField(default=0)),
+                ("damaged", models.BigIntegerField(default=0)),
+                (
+                    "utility",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="system.utility"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=40)),
-                ('name', models.CharField(blank=True, max_length=200)),
-                ('email', models.EmailField(blank=True, max_length=254)),
-                ('phone', models.CharField(blank=True, max_length=40)),
-                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='system.utility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.CharField(max_length=40)),
+                ("name", models.CharField(blank=True, max_length=200)),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                ("phone", models.CharField(blank=True, max_length=40)),
+                (
+                    "utility",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="system.utility"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Key',
+            name="Key",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('manufacturer', models.CharField(max_length=3)),
-                ('identification', models.CharField(max_length=20)),
-                ('sealed', models.BinaryField()),
-                ('source', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
-                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='system.utility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("manufacturer", models.CharField(max_length=3)),
+                ("identification", models.CharField(max_length=20)),
+                ("sealed", models.BinaryField()),
+                ("source", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "utility",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="system.utility"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='LearntLayout',
+            name="LearntLayout",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('manufacturer', models.CharField(max_length=3)),
-                ('version', models.SmallIntegerField()),
-                ('device_type', models.SmallIntegerField()),
-                ('signature', models.IntegerField()),
-                ('headers', models.TextField()),
-                ('source', models.CharField(max_length=20)),
-                ('seen', models.IntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("manufacturer", models.CharField(max_length=3)),
+                ("version", models.SmallIntegerField()),
+                ("device_type", models.SmallIntegerField()),
+                ("signature", models.IntegerField()),
+                ("headers", models.TextField()),
+                ("source", models.CharField(max_length=20)),
+                ("seen", models.IntegerField(default=0)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('manufacturer', 'version', 'device_type', 'signature'), name='layout_signature')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("manufacturer", "version", "device_type", "signature"),
+                        name="layout_signature",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Meter',
+            name="Meter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('manufacturer', models.CharField(max_length=3)),
-                ('serial', models.CharField(max_length=20)),
-                ('model', models.CharField(blank=True, max_length=60)),
-                ('family', models.CharField(blank=True, max_length=40)),
-                ('medium', models.CharField(blank=True, max_length=30)),
-                ('slot_seconds', models.IntegerField(default=3600)),
-                ('clock_offset_minutes', models.IntegerField(default=60)),
-                ('config', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='system.utility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("manufacturer", models.CharField(max_length=3)),
+                ("serial", models.CharField(max_length=20)),
+                ("model", models.CharField(blank=True, max_length=60)),
+                ("family", models.CharField(blank=True, max_length=40)),
+                ("medium", models.CharField(blank=True, max_length=30)),
+                ("slot_seconds", models.IntegerField(default=3600)),
+                ("clock_offset_minutes", models.IntegerField(default=60)),
+                ("config", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "utility",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="system.utility"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='InfoEvent',
+            name="InfoEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('code_before', models.BigIntegerField(blank=True, null=True)),
-                ('code', models.BigIntegerField()),
-                ('meter', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='info_events', to='meters.meter')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("code_before", models.BigIntegerField(blank=True, null=True)),
+                ("code", models.BigIntegerField()),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="info_events",
+                        to="meters.meter",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='MeterAddress',
+            name="MeterAddress",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('road', models.CharField(max_length=10)),
-                ('identifier', models.CharField(max_length=40)),
-                ('version', models.SmallIntegerField(blank=True, null=True)),
-                ('device_type', models.SmallIntegerField(blank=True, null=True)),
-                ('from_at', models.DateTimeField(blank=True, null=True)),
-                ('to_at', models.DateTimeField(blank=True, null=True)),
-                ('contested', models.BooleanField(default=False)),
-                ('meter', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='addresses', to='meters.meter')),
-                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='system.utility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("road", models.CharField(max_length=10)),
+                ("identifier", models.CharField(max_length=40)),
+                ("version", models.SmallIntegerField(blank=True, null=True)),
+                ("device_type", models.SmallIntegerField(blank=True, null=True)),
+                ("from_at", models.DateTimeField(blank=True, null=True)),
+                ("to_at", models.DateTimeField(blank=True, null=True)),
+                ("contested", models.BooleanField(default=False)),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="addresses",
+                        to="meters.meter",
+                    ),
+                ),
+                (
+                    "utility",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="system.utility"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='MeteringPoint',
+            name="MeteringPoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('facility_id', models.CharField(max_length=40)),
-                ('address', models.CharField(blank=True, max_length=200)),
-                ('postal_code', models.CharField(blank=True, max_length=12)),
-                ('city', models.CharField(blank=True, max_length=80)),
-                ('district', models.CharField(blank=True, max_length=80)),
-                ('latitude', models.FloatField(blank=True, null=True)),
-                ('longitude', models.FloatField(blank=True, null=True)),
-                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='system.utility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("facility_id", models.CharField(max_length=40)),
+                ("address", models.CharField(blank=True, max_length=200)),
+                ("postal_code", models.CharField(blank=True, max_length=12)),
+                ("city", models.CharField(blank=True, max_length=80)),
+                ("district", models.CharField(blank=True, max_length=80)),
+                ("latitude", models.FloatField(blank=True, null=True)),
+                ("longitude", models.FloatField(blank=True, null=True)),
+                (
+                    "utility",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="system.utility"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Installation',
+            name="Installation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('main', 'main meter'), ('sub', 'sub-meter'), ('control', 'control meter')], default='main', max_length=10)),
-                ('from_at', models.DateTimeField()),
-                ('to_at', models.DateTimeField(blank=True, null=True)),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('meter', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='installations', to='meters.meter')),
-                ('point', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='installations', to='meters.meteringpoint')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("main", "main meter"), ("sub", "sub-meter"), ("control", "control meter")],
+                        default="main",
+                        max_length=10,
+                    ),
+                ),
+                ("from_at", models.DateTimeField()),
+                ("to_at", models.DateTimeField(blank=True, null=True)),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="installations",
+                        to="meters.meter",
+                    ),
+                ),
+                (
+                    "point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="installations",
+                        to="meters.meteringpoint",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='MeterState',
+            name="MeterState",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.CharField(max_length=16)),
-                ('manufacturer', models.CharField(max_length=3)),
-                ('identification', models.CharField(max_length=8)),
-                ('version', models.SmallIntegerField()),
-                ('device_type', models.SmallIntegerField()),
-                ('model', models.CharField(blank=True, max_length=60)),
-                ('medium', models.CharField(blank=True, max_length=30)),
-                ('security', models.CharField(blank=True, max_length=20)),
-                ('first_heard_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('last_heard_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('last_read_at', avlas.meters.utc_seconds.UtcSecondsField(blank=True, null=True)),
-                ('rssi_dbm', models.FloatField(blank=True, null=True)),
-                ('state', models.SmallIntegerField(default=avlas.meters.models.State['UNKNOWN_METER'])),
-                ('problem', models.CharField(blank=True, max_length=300)),
-                ('heard', models.BigIntegerField(default=0)),
-                ('read', models.BigIntegerField(default=0)),
-                ('surplus', models.BigIntegerField(default=0)),
-                ('no_key', models.BigIntegerField(default=0)),
-                ('wrong_key', models.BigIntegerField(default=0)),
-                ('damaged', models.BigIntegerField(default=0)),
-                ('unknown_layout', models.BigIntegerField(default=0)),
-                ('unsupported', models.BigIntegerField(default=0)),
-                ('downgraded', models.BigIntegerField(default=0)),
-                ('counter', models.BigIntegerField(blank=True, null=True)),
-                ('counter_at', avlas.meters.utc_seconds.UtcSecondsField(blank=True, null=True)),
-                ('secured', models.SmallIntegerField(default=0)),
-                ('clock_error_seconds', models.IntegerField(blank=True, null=True)),
-                ('info_code', models.BigIntegerField(blank=True, null=True)),
-                ('recent', models.JSONField(blank=True, default=list)),
-                ('last_collector', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to='meters.collector')),
-                ('meter', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='states', to='meters.meter')),
-                ('utility', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='system.utility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.CharField(max_length=16)),
+                ("manufacturer", models.CharField(max_length=3)),
+                ("identification", models.CharField(max_length=8)),
+                ("version", models.SmallIntegerField()),
+                ("device_type", models.SmallIntegerField()),
+                ("model", models.CharField(blank=True, max_length=60)),
+                ("medium", models.CharField(blank=True, max_length=30)),
+                ("security", models.CharField(blank=True, max_length=20)),
+                ("first_heard_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("last_heard_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("last_read_at", avlas.meters.utc_seconds.UtcSecondsField(blank=True, null=True)),
+                ("rssi_dbm", models.FloatField(blank=True, null=True)),
+                ("state", models.SmallIntegerField(default=avlas.meters.models.State["UNKNOWN_METER"])),
+                ("problem", models.CharField(blank=True, max_length=300)),
+                ("heard", models.BigIntegerField(default=0)),
+                ("read", models.BigIntegerField(default=0)),
+                ("surplus", models.BigIntegerField(default=0)),
+                ("no_key", models.BigIntegerField(default=0)),
+                ("wrong_key", models.BigIntegerField(default=0)),
+                ("damaged", models.BigIntegerField(default=0)),
+                ("unknown_layout", models.BigIntegerField(default=0)),
+                ("unsupported", models.BigIntegerField(default=0)),
+                ("downgraded", models.BigIntegerField(default=0)),
+                ("counter", models.BigIntegerField(blank=True, null=True)),
+                ("counter_at", avlas.meters.utc_seconds.UtcSecondsField(blank=True, null=True)),
+                ("secured", models.SmallIntegerField(default=0)),
+                ("clock_error_seconds", models.IntegerField(blank=True, null=True)),
+                ("info_code", models.BigIntegerField(blank=True, null=True)),
+                ("recent", models.JSONField(blank=True, default=list)),
+                (
+                    "last_collector",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to="meters.collector",
+                    ),
+                ),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="states",
+                        to="meters.meter",
+                    ),
+                ),
+                (
+                    "utility",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="system.utility"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Occupancy',
+            name="Occupancy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('from_at', models.DateTimeField()),
-                ('to_at', models.DateTimeField(blank=True, null=True)),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='occupancies', to='meters.customer')),
-                ('point', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='occupancies', to='meters.meteringpoint')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("from_at", models.DateTimeField()),
+                ("to_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="occupancies",
+                        to="meters.customer",
+                    ),
+                ),
+                (
+                    "point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="occupancies",
+                        to="meters.meteringpoint",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReadingConflict',
+            name="ReadingConflict",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slot_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('kind', models.SmallIntegerField()),
-                ('heard_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('register', models.CharField(max_length=30)),
-                ('value', models.FloatField()),
-                ('meter', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='meters.meter')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slot_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("kind", models.SmallIntegerField()),
+                ("heard_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("register", models.CharField(max_length=30)),
+                ("value", models.FloatField()),
+                ("meter", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="meters.meter")),
             ],
         ),
         migrations.CreateModel(
-            name='VoidedReading',
+            name="VoidedReading",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slot_at', avlas.meters.utc_seconds.UtcSecondsField()),
-                ('kind', models.SmallIntegerField()),
-                ('row', models.JSONField()),
-                ('reason', models.CharField(max_length=300)),
-                ('voided_at', models.DateTimeField(auto_now_add=True)),
-                ('meter', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='meters.meter')),
-                ('voided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slot_at", avlas.meters.utc_seconds.UtcSecondsField()),
+                ("kind", models.SmallIntegerField()),
+                ("row", models.JSONField()),
+                ("reason", models.CharField(max_length=300)),
+                ("voided_at", models.DateTimeField(auto_now_add=True)),
+                ("meter", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="meters.meter")),
+                (
+                    "voided_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='collector',
-            constraint=models.UniqueConstraint(fields=('utility', 'name'), name='collector_name'),
+            model_name="collector",
+            constraint=models.UniqueConstraint(fields=("utility", "name"), name="collector_name"),
         ),
         migrations.AddConstraint(
-            model_name='customer',
-            constraint=models.UniqueConstraint(fields=('utility', 'number'), name='customer_number'),
+            model_name="customer",
+            constraint=models.UniqueConstraint(fields=("utility", "number"), name="customer_number"),
         ),
         migrations.AddConstraint(
-            model_name='key',
-            constraint=models.UniqueConstraint(fields=('utility', 'manufacturer', 'identification'), name='key_meter'),
+            model_name="key",
+            constraint=models.UniqueConstraint(
+                fields=("utility", "manufacturer", "identification"), name="key_meter"
+            ),
         ),
         migrations.AddIndex(
-            model_name='meter',
-            index=models.Index(fields=['utility', 'serial'], name='meter_by_serial'),
+            model_name="meter",
+            index=models.Index(fields=["utility", "serial"], name="meter_by_serial"),
         ),
         migrations.AddConstraint(
-            model_name='meter',
-            constraint=models.UniqueConstraint(fields=('utility', 'manufacturer', 'serial'), name='meter_serial'),
+            model_name="meter",
+            constraint=models.UniqueConstraint(
+                fields=("utility", "manufacturer", "serial"), name="meter_serial"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='infoevent',
-            constraint=models.UniqueConstraint(fields=('meter', 'at'), name='info_event_moment'),
+            model_name="infoevent",
+            constraint=models.UniqueConstraint(fields=("meter", "at"), name="info_event_moment"),
         ),
         migrations.AddIndex(
-            model_name='meteraddress',
-            index=models.Index(fields=['road', 'identifier'], name='address_identifier'),
+            model_name="meteraddress",
+            index=models.Index(fields=["road", "identifier"], name="address_identifier"),
         ),
         migrations.AddConstraint(
-            model_name='meteringpoint',
-            constraint=models.UniqueConstraint(fields=('utility', 'facility_id'), name='point_facility'),
+            model_name="meteringpoint",
+            constraint=models.UniqueConstraint(fields=("utility", "facility_id"), name="point_facility"),
         ),
         migrations.AddConstraint(
-            model_name='installation',
-            constraint=models.CheckConstraint(condition=models.Q(('to_at__isnull', True), ('to_at__gt', models.F('from_at')), _connector='OR'), name='installation_order'),
+            model_name="installation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("to_at__isnull", True), ("to_at__gt", models.F("from_at")), _connector="OR"
+                ),
+                name="installation_order",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='installation',
-            constraint=models.UniqueConstraint(condition=models.Q(('to_at__isnull', True)), fields=('meter',), name='installation_one_now'),
+            model_name="installation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("to_at__isnull", True)), fields=("meter",), name="installation_one_now"
+            ),
         ),
         migrations.AddIndex(
-            model_name='meterstate',
-            index=models.Index(fields=['utility', 'last_heard_at'], name='state_heard'),
+            model_name="meterstate",
+            index=models.Index(fields=["utility", "last_heard_at"], name="state_heard"),
         ),
         migrations.AddIndex(
-            model_name='meterstate',
-            index=models.Index(fields=['meter'], name='state_meter'),
+            model_name="meterstate",
+            index=models.Index(fields=["meter"], name="state_meter"),
         ),
         migrations.AddConstraint(
-            model_name='meterstate',
-            constraint=models.UniqueConstraint(fields=('utility', 'address'), name='state_address'),
+            model_name="meterstate",
+            constraint=models.UniqueConstraint(fields=("utility", "address"), name="state_address"),
         ),
         migrations.AddConstraint(
-            model_name='occupancy',
-            constraint=models.CheckConstraint(condition=models.Q(('to_at__isnull', True), ('to_at__gt', models.F('from_at')), _connector='OR'), name='occupancy_order'),
+            model_name="occupancy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("to_at__isnull", True), ("to_at__gt", models.F("from_at")), _connector="OR"
+                ),
+                name="occupancy_order",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='occupancy',
-            constraint=models.UniqueConstraint(condition=models.Q(('to_at__isnull', True)), fields=('point',), name='occupancy_one_now'),
+            model_name="occupancy",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("to_at__isnull", True)), fields=("point",), name="occupancy_one_now"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='readingconflict',
-            constraint=models.UniqueConstraint(fields=('meter', 'slot_at', 'kind', 'register', 'value'), name='conflict_value'),
+            model_name="readingconflict",
+            constraint=models.UniqueConstraint(
+                fields=("meter", "slot_at", "kind", "register", "value"), name="conflict_value"
+            ),
         ),
     ]

@@ -1,0 +1,156 @@
+"""After readings were written: judge each step from the reading before, and note where the info code changed.
+
+Both follow from the stored neighbours alone, so they come out the same whatever the order of arrival.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from django.db import connection
+
+from avlas.decode.families import named
+from avlas.meters import column_store, formats
+from avlas.meters.models import InfoEvent, Kind, Meter, Quality
+from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+JUDGED = ("energy_heat_kwh", "energy_cooling_kwh", "volume_m3", "volume_2_m3", "electricity_import_kwh",
+          "electricity_export_kwh")  # fmt: skip
+_STEP_BITS = int(Quality.ROLLED_OVER | Quality.BACKWARDS)
+_COLUMNS = ("meter_id", "slot_at", "quality", "format_id", "info_code", *JUDGED)
+
+
+def settle(keys: Sequence[tuple[int, int]]) -> None:
+    """Judge the live readings at ``keys`` (meter_id, slot_at) and the ones after them; write marks and info events."""
+    if not keys:
+        return
+    before = _predecessors(keys, None)
+    rows = _load(before)
+    _mark_steps(before, rows)
+    if any(row[4] is None for row in rows.values()):
+        before = _predecessors([key for key in keys if key in rows and rows[key][4] is not None], "info_code")
+        rows = _load(before)
+    _note_info_codes(before, rows)
+
+
+def _predecessors(keys: Sequence[tuple[int, int]], having: str | None) -> dict[tuple[int, int], int | None]:
+    """For each key, and the reading after it, give the slot of the reading before (None: there is none)."""
+    near = (
+        column_store.neighbours(
+            connection, {"meter_id": _column(keys, 0), "slot_at": _column(keys, 1)}, int(Kind.LIVE), having
+        )
+        if keys
+        else []
+    )
+    before = {(meter, slot): earlier for meter, slot, earlier, _ in near}
+    for meter, slot, _, later in near:  # the reading after a new one has a new predecessor
+        if later is not None:
+            before.setdefault((meter, later), slot)
+    return before
+
+
+def _load(before: dict[tuple[int, int], int | None]) -> dict[tuple[int, int], tuple]:
+    wanted = sorted(set(before) | {(meter, at) for (meter, _), at in before.items() if at is not None})
+    arrays = {"meter_id": _column(wanted, 0), "slot_at": _column(wanted, 1)}
+    arrays["kind"] = np.full(len(wanted), int(Kind.LIVE), np.int64)
+    return {(row[0], row[1]): row for row in column_store.fetch(connection, "reading", arrays, _COLUMNS)}
+
+
+def _mark_steps(before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple]) -> None:
+    pairs = [(key, (key[0], at)) for key, at in before.items() if at is not None and key in rows]
+    bits = dict.fromkeys(before, 0)
+    texts = formats.specs({rows[key][3] for key, _ in pairs})
+    moduli = _Moduli({key[0] for key, _ in pairs})
+    for place, code in enumerate(JUDGED, start=5):
+        has = [
+            (key, old) for key, old in pairs if rows[key][place] is not None and rows[old][place] is not None
+        ]
+        was = np.array([rows[old][place] for _, old in has], np.float64)
+        now = np.array([rows[key][place] for key, _ in has], np.float64)
+        lower = np.flatnonzero(now < was)
+        if not lower.size:
+            continue
+        has = [has[at] for at in lower]
+        modulus = np.array(
+            [
+                moduli.of(key[0], code, texts[rows[key][3]], old)
+                for (key, _), old in zip(has, was[lower], strict=True)
+            ]
+        )
+        verdict = counter_step(was[lower], now[lower], modulus, np.full(lower.size, np.nan))
+        for (key, _), one in zip(has, verdict.tolist(), strict=True):
+            bits[key] |= (
+                int(Quality.ROLLED_OVER)
+                if one == ROLLED_OVER
+                else int(Quality.BACKWARDS)
+                if one == BACKWARDS
+                else 0
+            )
+    changed = [
+        ((rows[key][2] & ~_STEP_BITS) | mark, *key)
+        for key, mark in bits.items()
+        if key in rows and (rows[key][2] & _STEP_BITS) != mark
+    ]
+    if changed:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE reading SET quality = %s WHERE meter_id = %s AND slot_at = %s AND kind = 0", changed
+            )
+
+
+class _Moduli:
+    """At which figure each meter's registers start again, where their digits are known."""
+
+    def __init__(self, meter_ids: set[int]) -> None:
+        self._digits = (
+            {
+                meter_id: family.digits
+                for meter_id, name in Meter.objects.filter(id__in=meter_ids).values_list("id", "family")
+                if name and (family := named(name)) is not None
+            }
+            if meter_ids
+            else {}
+        )
+
+    def of(self, meter_id: int, code: str, spec: str, before: float) -> float:
+        """Give the smallest figure beyond ``before`` (canonical units) at which the register can start again."""
+        step = formats.resolution(spec, code)
+        found = [
+            step * 10.0**digits for digits in self._digits.get(meter_id, ()) if step * 10.0**digits > before
+        ]
+        return min(found, default=float("nan"))
+
+
+def _note_info_codes(before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple]) -> None:
+    """Keep an InfoEvent wherever a reading's info code differs from the one last known before it."""
+    events: list[InfoEvent] = []
+    silent: list[tuple[int, int]] = []
+    for key, at in before.items():
+        if key not in rows:
+            continue
+        code = rows[key][4]
+        old = rows[key[0], at][4] if at is not None else None
+        if code is None or code == (old or 0):
+            silent.append(key)
+        else:
+            events.append(InfoEvent(meter_id=key[0], at=key[1], code_before=old, code=code))
+    if silent:
+        there = column_store.fetch(
+            connection,
+            "meters_infoevent",
+            {"meter_id": _column(silent, 0), "at": _column(silent, 1)},
+            ("id",),
+        )
+        if there:
+            InfoEvent.objects.filter(id__in=[row[0] for row in there]).delete()
+    InfoEvent.objects.bulk_create(
+        events, update_conflicts=True, unique_fields=["meter", "at"], update_fields=["code_before", "code"]
+    )
+
+
+def _column(keys: Sequence[tuple[int, int]], place: int) -> np.ndarray:
+    return np.array([key[place] for key in keys], np.int64)

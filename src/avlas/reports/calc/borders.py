@@ -1,0 +1,47 @@
+"""Where hours, days, months and years begin: in standard time (the Swedish rule for measured values) or civil time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Literal
+
+Unit = Literal["hour", "day", "month", "year"]
+STANDARD_TIME = timezone(timedelta(hours=1))  # UTC+1 all year: Sweden's standard time
+
+
+def borders(unit: Unit, start: datetime, end: datetime, zone: tzinfo = STANDARD_TIME) -> list[datetime]:
+    """Give the moments (aware, UTC) at which intervals of ``unit`` begin, from the one that holds ``start``.
+
+    ``start`` and ``end`` are aware. The last moment is the first border at or after ``end``, so n + 1 borders
+    enclose n whole intervals. ``zone``: where days begin, STANDARD_TIME or a civil time zone (whose days may have
+    23 or 25 hours). Raises ValueError when ``end`` is not after ``start``.
+    """
+    if end <= start:
+        raise ValueError(f"the period ends ({end}) before it begins ({start})")
+    first = _floor(unit, start.astimezone(zone))
+    found = [_moment(first, zone)]
+    step = 0
+    while found[-1] < end:
+        step += 1
+        found.append(_moment(_add(unit, first, step), zone))
+    return found
+
+
+def _floor(unit: Unit, local: datetime) -> datetime:
+    if unit == "hour":
+        return local.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    naive = local.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if unit == "day":
+        return naive
+    return naive.replace(day=1) if unit == "month" else naive.replace(month=1, day=1)
+
+
+def _add(unit: Unit, first: datetime, step: int) -> datetime:
+    if unit in ("hour", "day"):
+        return first + (timedelta(hours=step) if unit == "hour" else timedelta(days=step))
+    months = first.month - 1 + step * (1 if unit == "month" else 12)
+    return first.replace(year=first.year + months // 12, month=months % 12 + 1)
+
+
+def _moment(local: datetime, zone: tzinfo) -> datetime:
+    return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)

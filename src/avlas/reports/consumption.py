@@ -1,0 +1,281 @@
+"""What a meter, or a metering point across its meters, used per hour, day, month or year."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from django.db import connection
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from avlas.decode.families import as_sent, canonical, named
+from avlas.decode.registers import BY_CODE, Aggregate
+from avlas.meters import formats
+from avlas.meters.models import Installation, Meter, Quality
+from avlas.reports.calc.borders import STANDARD_TIME, Unit, borders
+from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step
+from avlas.reports.calc.value_at import INTERPOLATED, NONE, Series, ValuesAt, values_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+_QUALITY_MARKS = {
+    Quality.CONFLICT: "conflict",
+    Quality.IMPLAUSIBLE: "implausible",
+    Quality.SENSOR_ERROR: "sensor_error",
+    Quality.CLOCK_WRONG: "clock_wrong",
+    Quality.ESTIMATED: "estimated",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A meter that counts from one moment to another (aware; None: open end)."""
+
+    meter_id: int
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One interval. ``amount`` is the use (counters) or the mean (momentary values); None: not known.
+
+    ``marks``: interpolated, exchange, rolled_over, backwards, incomplete, conflict, implausible, sensor_error,
+    clock_wrong, estimated, info_code.
+    """
+
+    start: datetime
+    end: datetime
+    amount: Decimal | float | None
+    marks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """Intervals of one register; ``decimals`` is how many the figures deserve."""
+
+    register: str
+    unit_text: str
+    decimals: int
+    rows: list[Row]
+    total: Decimal | float | None
+    standard_time: bool
+
+    @property
+    def note(self) -> str:
+        """Say in the reader's language where days begin."""
+        if self.standard_time:
+            return _("Days and months begin in standard time (UTC+1) all year.")
+        return _("Days and months begin in civil time.")
+
+
+def spans_of_meter(meter_id: int) -> list[Span]:
+    """Give the one span of a single meter, from its first reading on."""
+    return [Span(meter_id)]
+
+
+def spans_of_point(point_id: int) -> list[Span]:
+    """Give the main meters of a metering point, one after the other."""
+    rows = Installation.objects.filter(point_id=point_id, role=Installation.MAIN).order_by("from_at")
+    return [Span(row.meter_id, row.from_at, row.to_at) for row in rows]
+
+
+def consumption(
+    spans: Sequence[Span],
+    register: str,
+    unit: Unit,
+    start: datetime,
+    end: datetime,
+    zone: tzinfo = STANDARD_TIME,
+) -> Consumption:
+    """Give the use (or mean) of ``register`` per ``unit`` from ``start`` to ``end`` (aware).
+
+    Borders lie in ``zone`` (STANDARD_TIME by default). Interpolated borders, exchanges, roll-overs and steps
+    backwards are marked on the intervals they touch. Intervals that have not ended yet are left out, but for the
+    running one, which is marked incomplete. Raises ValueError for an unknown register or an empty period.
+    """
+    known = BY_CODE.get(register)
+    if known is None:
+        raise ValueError(f"there is no register {register!r}")
+    moments = borders(unit, start, end, zone)
+    edges = np.array([moment.timestamp() for moment in moments])
+    parts = [
+        _of_span(span, register, edges, counter=known.aggregate is Aggregate.DIFFERENCE) for span in spans
+    ]
+    now = timezone.now().timestamp()
+    rows: list[Row] = []
+    for number in range(len(edges) - 1):
+        if edges[number] > now:
+            break
+        amounts = [part.amounts[number] for part in parts if part.amounts[number] is not None]
+        marks = frozenset().union(*(part.marks[number] for part in parts))
+        if len(amounts) > 1 and known.aggregate is Aggregate.DIFFERENCE:
+            marks |= {"exchange"}
+        amount = None
+        if amounts:
+            amount = sum(amounts[1:], amounts[0]) if known.aggregate is Aggregate.DIFFERENCE else amounts[-1]
+        if edges[number + 1] > now:
+            marks |= {"incomplete"}
+        rows.append(Row(moments[number], moments[number + 1], amount, marks))
+    found = [row.amount for row in rows if row.amount is not None]
+    total = sum(found[1:], found[0]) if found and known.aggregate is Aggregate.DIFFERENCE else None
+    decimals = max((part.decimals for part in parts if part.decimals is not None), default=known.decimals)
+    unit_text = known.unit or next((part.unit for part in parts if part.unit), "")
+    return Consumption(register, unit_text, decimals, rows, total, zone is STANDARD_TIME)
+
+
+@dataclass(slots=True)
+class _Part:
+    amounts: list[Any]
+    marks: list[set[str]]
+    decimals: int | None
+    unit: str
+
+
+def _of_span(span: Span, register: str, edges: np.ndarray, *, counter: bool) -> _Part:
+    low = max(edges[0], span.from_at.timestamp()) if span.from_at else edges[0]
+    high = min(edges[-1], span.to_at.timestamp()) if span.to_at else edges[-1]
+    count = len(edges) - 1
+    empty = _Part([None] * count, [set() for _ in range(count)], None, "")
+    if low >= high:
+        return empty
+    readings = _load(span.meter_id, register, low, high)
+    if not len(readings.series.at):
+        return empty
+    specs = formats.specs(set(readings.formats.tolist()))
+    unit, decimals = _shown(register, [specs[number] for number in readings.formats.tolist()])
+    part = _Part([None] * count, [set() for _ in range(count)], decimals, unit)
+    _quality_marks(readings, edges, part.marks)
+    if not counter:
+        _means(readings, edges, part)
+        return part
+    clipped = np.clip(edges, low, high)
+    now = timezone.now().timestamp()
+    last = readings.series.at[-1]
+    # the running interval reaches to the newest value there is
+    clipped[(edges > now) & (clipped > last)] = max(last, low)
+    found = values_at(readings.series, clipped)
+    _differences(found, readings, register, specs, clipped, part, span.meter_id)
+    return part
+
+
+@dataclass(frozen=True, slots=True)
+class _Readings:
+    series: Series
+    quality: np.ndarray
+    formats: np.ndarray
+
+
+def _load(meter_id: int, register: str, low: float, high: float) -> _Readings:
+    """The readings of a register between two moments, with the last before and the first after."""
+    columns = f"CASE WHEN kind = 0 THEN heard_at ELSE slot_at END, kind, {register}, quality, format_id"
+    where = f"meter_id = %s AND {register} IS NOT NULL AND (quality & {int(Quality.VOIDED)}) = 0"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT * FROM (SELECT {columns} FROM reading WHERE {where} AND slot_at < %s"
+            " ORDER BY slot_at DESC LIMIT 2) AS earlier"
+            f" UNION ALL SELECT {columns} FROM reading WHERE {where} AND slot_at >= %s AND slot_at <= %s"
+            f" UNION ALL SELECT * FROM (SELECT {columns} FROM reading WHERE {where} AND slot_at > %s"
+            " ORDER BY slot_at LIMIT 2) AS later",
+            [meter_id, low, meter_id, low, high, meter_id, high],
+        )
+        rows = cursor.fetchall()
+    rows.sort(key=lambda row: (row[0], row[1]))
+    data = np.array([(row[0], row[1], row[2], row[3], row[4]) for row in rows], np.float64).reshape(-1, 5)
+    series = Series(data[:, 0], data[:, 1].astype(np.int8), data[:, 2], np.arange(len(rows)))
+    return _Readings(series, data[:, 3].astype(np.int64), data[:, 4].astype(np.int64))
+
+
+def _shown(register: str, specs: list[str]) -> tuple[str, int]:
+    """Canonical unit and the decimals that the finest format deserves in it."""
+    known, best = BY_CODE[register], -1
+    unit = known.unit
+    for spec in set(specs):
+        sent = formats.parse(spec).get(register)
+        if sent is None:
+            continue
+        converted = canonical(1, sent[0])
+        unit = unit or (converted[1] if converted else sent[0])
+        same = converted is not None and converted[0] == 1
+        best = max(best, sent[1] if same else max(known.decimals, 2))
+    return unit, best if best >= 0 else known.decimals
+
+
+def _means(readings: _Readings, edges: np.ndarray, part: _Part) -> None:
+    place = np.searchsorted(edges, readings.series.at, "right") - 1
+    good = (readings.quality & int(Quality.SENSOR_ERROR)) == 0
+    for number in range(len(edges) - 1):
+        here = (place == number) & good
+        if here.any():
+            part.amounts[number] = float(readings.series.value[here].mean())
+
+
+def _quality_marks(readings: _Readings, edges: np.ndarray, marks: list[set[str]]) -> None:
+    place = np.searchsorted(edges, readings.series.at, "right") - 1
+    for at in np.flatnonzero(readings.quality).tolist():
+        if 0 <= place[at] < len(marks):
+            marks[place[at]] |= {text for bit, text in _QUALITY_MARKS.items() if readings.quality[at] & bit}
+
+
+def _differences(
+    found: ValuesAt,
+    readings: _Readings,
+    register: str,
+    specs: dict[int, str],
+    edges: np.ndarray,
+    part: _Part,
+    meter_id: int,
+) -> None:
+    before, after = found.value[:-1], found.value[1:]
+    modulus = _modulus(meter_id, register, specs, before)
+    verdict = counter_step(before, after, modulus, np.full(len(before), np.nan))
+    for number in range(len(before)):
+        if edges[number + 1] <= edges[number] or NONE in (found.how[number], found.how[number + 1]):
+            continue
+        marks = part.marks[number]
+        if INTERPOLATED in (found.how[number], found.how[number + 1]):
+            marks.add("interpolated")
+        if verdict[number] == BACKWARDS:
+            marks.add("backwards")
+            continue
+        amount: Decimal | float = float(after[number] - before[number])
+        if verdict[number] == ROLLED_OVER:
+            marks.add("rolled_over")
+            amount += float(modulus[number])
+        else:
+            amount = _exact(found, readings, register, specs, number, amount)
+        part.amounts[number] = amount
+
+
+def _exact(
+    found: ValuesAt, readings: _Readings, register: str, specs: dict[int, str], number: int, amount: float
+) -> Decimal | float:
+    """The difference of two figures as the meter showed them, exact where both were measured."""
+    first, second = found.row[number], found.row[number + 1]
+    if first < 0 or second < 0:
+        return amount
+    sent = [formats.parse(specs[int(readings.formats[row])]).get(register) for row in (first, second)]
+    if sent[0] is None or sent[0] != sent[1]:
+        return amount
+    unit, decimals = sent[0]
+    figures = [as_sent(found.value[number + step], unit, decimals) for step in (0, 1)]
+    converted = canonical(figures[1] - figures[0], unit)
+    return converted[0] if converted else figures[1] - figures[0]
+
+
+def _modulus(meter_id: int, register: str, specs: dict[int, str], before: np.ndarray) -> np.ndarray:
+    name = Meter.objects.filter(id=meter_id).values_list("family", flat=True).first()
+    family = named(name) if name else None
+    found = np.full(len(before), np.nan)
+    if family is None or not family.digits:
+        return found
+    step = max((formats.resolution(spec, register) for spec in specs.values()), default=0.0)
+    for digits in sorted(family.digits, reverse=True):
+        top = step * 10.0**digits
+        found = np.where(before < top, top, found)
+    return found
