@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     take.add_argument("file", type=Path)
     take.add_argument(
         "--password",
-        help=f"the file's password; asked for when needed, better there or in {PASSWORD_ENVIRONMENT} than here",
+        help=f"the file's password; better asked for, or in {PASSWORD_ENVIRONMENT}, than given here",
     )
     add = commands.add_parser("add", help="take in one key")
     add.add_argument("serial", help="the meter's serial number")

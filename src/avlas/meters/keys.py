@@ -368,7 +368,8 @@ def _try(frame: bytes, kind: str, key: bytes) -> str:
 
 def _read_waiting(utility: Utility, meter_ids: set[int]) -> None:
     """Lets the telegrams be decoded that waited for these meters' keys."""
-    if meter_ids:
-        from avlas.meters.retro import decode_waiting  # retro needs ingest, and ingest needs keys
+    from avlas.meters.retro import decode_waiting  # retro needs ingest, and ingest needs keys
 
-        decode_waiting(utility.pk, meter_ids=meter_ids, states=[State.NO_KEY, State.WRONG_KEY])
+    ids = sorted(meter_ids)
+    for start in range(0, len(ids), _CHUNK):
+        decode_waiting(utility.pk, [State.NO_KEY, State.WRONG_KEY], ids[start : start + _CHUNK])

@@ -18,15 +18,15 @@ PASSWORD_ENVIRONMENT = "AVLAS_ADMIN_PASSWORD"  # noqa: S105 - the variable's nam
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags; whatever is not given is asked for when a person sits at the terminal."""
-    parser.description = (
-        "Makes an administrator. The first one also gets a utility, and runs the installation. "
-        f"The password is asked for, taken from {PASSWORD_ENVIRONMENT}, or made and printed with --generate."
+    parser.epilog = (
+        "The first administrator also gets a utility and runs the installation. The password is asked for, "
+        f"taken from {PASSWORD_ENVIRONMENT}, or made and printed with --generate."
     )
     parser.add_argument("--email", help="e-mail address, used to sign in")
     parser.add_argument("--first-name", default="")
     parser.add_argument("--last-name", default="")
     parser.add_argument("--utility", help="name of the utility; made when there is none by that name")
-    parser.add_argument("--language", choices=["sv", "en"], default="sv")
+    parser.add_argument("--language", choices=["sv", "en"], default="sv", help="language of the pages")
     parser.add_argument("--generate", action="store_true", help="make a password and print it")
 
 
@@ -36,18 +36,16 @@ def run(args: argparse.Namespace) -> int:
 
     django.setup()
     from django.core.exceptions import ValidationError
-    from django.db import DatabaseError
-    from django.utils import translation
 
-    with translation.override("en"):
+    from avlas.system.terminal import terminal_language
+
+    with terminal_language():
         try:
             return _run(args)
         except ValidationError as error:
             print("\n".join(error.messages), file=sys.stderr)
-        except DatabaseError as error:
-            print(f"The database can't be used: {error}\nPrepare it with: avlas migrate", file=sys.stderr)
-        except (EOFError, KeyboardInterrupt):
-            print("\nStopped; nothing was changed.", file=sys.stderr)
+        except EOFError:
+            print(file=sys.stderr)
     return 1
 
 
@@ -68,6 +66,7 @@ def create_admin(
     from django.contrib.auth.password_validation import validate_password
     from django.core.exceptions import ValidationError
     from django.db import transaction
+    from django.utils.translation import gettext as _
 
     from avlas.system import audit
     from avlas.system.models import Role, User, Utility
@@ -92,7 +91,9 @@ def create_admin(
         )
         user.clean()
         if User.objects.filter(email=user.email).exists():
-            raise ValidationError(f"There is already a user with the e-mail address {user.email}.")
+            raise ValidationError(
+                _("There is already a user with the e-mail address %(email)s.") % {"email": user.email}
+            )
         user.full_clean(exclude=["password"])
         validate_password(password, user)
         user.set_password(password)
@@ -120,14 +121,16 @@ def free_slug(name: str) -> str:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from django.utils.translation import gettext as _
+
     at_terminal = sys.stdin.isatty()
-    email = args.email or (input("E-mail address: ").strip() if at_terminal else "")
+    email = args.email or (input(_("E-mail address: ")).strip() if at_terminal else "")
     if not email:
-        print("Give the e-mail address with --email.", file=sys.stderr)
+        print(_("Give the e-mail address with --email."), file=sys.stderr)
         return 1
     utility_name = args.utility or _which_utility(at_terminal=at_terminal)
     if not utility_name:
-        print("There are several utilities; choose one with --utility.", file=sys.stderr)
+        print(_("There are several utilities; choose one with --utility."), file=sys.stderr)
         return 1
     password = _password(generate=args.generate, at_terminal=at_terminal)
     if not password:
@@ -140,39 +143,46 @@ def _run(args: argparse.Namespace) -> int:
         last_name=args.last_name,
         language=args.language,
     )
+    names = {"utility": user.utility.name, "email": user.email}
     if made:
-        print(f"Made the utility {user.utility.name}.")
-    print(f"Made the administrator {user.email} in {user.utility.name}.")
+        print(_("Made the utility %(utility)s.") % names)
+    print(_("Made the administrator %(email)s in %(utility)s.") % names)
     if args.generate:
-        print(f"Password: {password}")
+        print(_("Password: %(password)s") % {"password": password})
     return 0
 
 
 def _which_utility(*, at_terminal: bool) -> str:
     """The only utility's name, or the name for the first one; empty when there are several."""
+    from django.utils.translation import gettext as _
+
     from avlas.system.models import Utility
 
     utilities: list[Utility] = list(Utility.objects.order_by("pk")[:2])
     if len(utilities) == 1:
         return utilities[0].name
     if at_terminal:
-        return input("Name of the utility: ").strip()
+        return input(_("Name of the utility: ")).strip()
     return "" if utilities else "Avläs"
 
 
 def _password(*, generate: bool, at_terminal: bool) -> str:
+    """The password to be; empty, after saying why, when there is none."""
+    from django.utils.translation import gettext as _
+
     if generate:
         return secrets.token_urlsafe(15)
     if given := os.environ.get(PASSWORD_ENVIRONMENT):
         return given
     if not at_terminal:
         print(
-            f"There is no terminal to ask for a password: use --generate or set {PASSWORD_ENVIRONMENT}.",
+            _("There is no terminal to ask for a password: use --generate or set %(name)s.")
+            % {"name": PASSWORD_ENVIRONMENT},
             file=sys.stderr,
         )
         return ""
-    password = getpass.getpass("Password: ")
-    if password != getpass.getpass("Password again: "):
-        print("The two passwords are not the same.", file=sys.stderr)
+    password = getpass.getpass(_("Password: "))
+    if password != getpass.getpass(_("Password again: ")):
+        print(_("The two passwords are not the same."), file=sys.stderr)
         return ""
     return password

@@ -1,0 +1,18 @@
+"""What commands share: the language of the person at the terminal."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from django.utils import translation
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+
+def terminal_language() -> AbstractContextManager[None]:
+    """A context in which texts are in the language the environment asks for: Swedish, else English."""
+    wanted = ("AVLAS_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+    chosen = next((os.environ[name] for name in wanted if os.environ.get(name)), "en")
+    return translation.override("sv" if chosen.lower().startswith("sv") else "en")
