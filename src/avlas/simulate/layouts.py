@@ -121,6 +121,11 @@ class MeterType:
         return frames.crc(b"".join(self.headers))
 
     @property
+    def radio_mode(self) -> str:
+        """The wireless mode it sends in: C1 with the extended link layer's encryption, else T1."""
+        return "C1" if self.security == "ell-ctr" else "T1"
+
+    @property
     def registers(self) -> tuple[str, ...]:
         """The register codes this datagram gives present values of."""
         return tuple(

@@ -38,6 +38,7 @@ class Line:
         self.pause_s = pause_s
         self.lost = 0
         self._master = -1
+        self._device = ""
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -65,19 +66,26 @@ class Line:
         self.unplug()
 
     def plug(self) -> None:
-        """A fresh terminal under the same path; the receiver wakes up with its saved configuration."""
+        """A fresh terminal under the same path; the receiver wakes up with its saved configuration.
+
+        FileExistsError: something that is not a link stands at the path.
+        """
         with self._lock:
             if self._master >= 0:
                 return
+            if self.path.exists() and not self.path.is_symlink():
+                raise FileExistsError(
+                    f"{self.path} exists and is not a link to a terminal: choose another path"
+                )
             master, slave = os.openpty()
             tty.setraw(slave)
             os.set_blocking(master, False)
-            device = os.ttyname(slave)
+            self._device = os.ttyname(slave)
             os.close(slave)
             self.receiver.power_on()
             beside = self.path.with_name(self.path.name + ".new")
             beside.unlink(missing_ok=True)
-            beside.symlink_to(device)
+            beside.symlink_to(self._device)
             beside.replace(self.path)
             self._master = master
 
@@ -145,7 +153,9 @@ class Line:
                     self._read()
                 elif was_open and events & select.POLLHUP and self._master >= 0:
                     # The host closed the line: what it did not read is not for the next one.
-                    termios.tcflush(self._master, termios.TCIOFLUSH)
+                    host = os.open(self._device, os.O_RDWR | os.O_NOCTTY)
+                    termios.tcflush(host, termios.TCIFLUSH)
+                    os.close(host)
                 was_open = not events & select.POLLHUP
             if not events & select.POLLIN:
                 self._stop.wait(_POLL_MS / 1000)

@@ -150,4 +150,7 @@ def recording(
 
 def recorded_file(sent: Iterable[Sent], receiver: Receiver) -> bytes:
     """The recording as the receiver would have printed it."""
-    return b"".join(receiver.transmit(each.frame, each.rssi_dbm, at=each.at) for each in sent)
+    return b"".join(
+        receiver.transmit(each.frame, each.rssi_dbm, at=each.at, mode=each.meter.type.radio_mode)
+        for each in sent
+    )
