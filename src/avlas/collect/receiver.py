@@ -46,8 +46,10 @@ BATCH_TELEGRAMS: Final = 10_000
 BATCH_SECONDS: Final = 0.25
 MOST_WAITING: Final = 100_000
 """Telegrams kept in memory while the database can't be written: about 30 MB."""
-FIRST_RETRY, LAST_RETRY = 0.5, 30.0
-"""Seconds before a lost line is tried again, doubled each time up to the last."""
+FIRST_RETRY: Final = 0.5
+LAST_RETRY: Final = {"serial": 2.0, "tcp": 30.0}
+"""Seconds before a lost line is tried again: doubled each time up to the last, anew from the first when a
+telegram was heard. To look for a port costs nothing; a computer that is down is left in peace."""
 SILENT_AFTER: Final = 600.0
 """Seconds without a telegram after which the line is opened anew."""
 SAME_NOTICE_EVERY: Final = 60.0
@@ -269,7 +271,7 @@ class Receiver:
         self._drained = asyncio.Event()
         self._said_at: dict[str, float] = {}
         self._silent = False
-        self._heard_at = 0.0  # loop time of the last telegram, or of the connection
+        self._heard_at = 0.0  # loop time of the last telegram
         self._clock_right: bool | None = None
         self._lost_said = 0
 
@@ -343,7 +345,7 @@ class Receiver:
         self._say(Notice("info", "finished", {"where": str(path)}))
 
     async def _keep_reading(self, driver: Driver) -> None:
-        wait = FIRST_RETRY
+        wait, longest = FIRST_RETRY, LAST_RETRY.get(self.spec.road, 0.0)
         before = False
         problem = ""
         while True:
@@ -355,7 +357,7 @@ class Receiver:
                     problem = notice.text_id
                     self._on_notice(notice)
                 await asyncio.sleep(wait)
-                wait = min(wait * 2, LAST_RETRY)
+                wait = min(wait * 2, longest)
                 continue
             where = self.spec.where or "stdin"
             if not self._silent:
@@ -363,6 +365,7 @@ class Receiver:
                     Notice("info", "connected_again" if before else "connected", {"where": where})
                 )
             before, problem = True, ""
+            self._said_at.clear()
             self.connected = True
             began = asyncio.get_running_loop().time()
             try:
@@ -377,15 +380,15 @@ class Receiver:
                 return
             if ended == "lost":
                 self._on_notice(Notice("error", "lost", {"where": where}))
-            if asyncio.get_running_loop().time() - began > LAST_RETRY:
+            if self._heard_at > began:
                 wait = FIRST_RETRY
             await asyncio.sleep(wait)
-            wait = min(wait * 2, LAST_RETRY)
+            wait = min(wait * 2, longest)
 
     async def _session(self, driver: Driver, line: Line) -> Literal["lost", "silent"]:
         """Run the driver on an open line until it is lost or has been silent for too long."""
         loop = asyncio.get_running_loop()
-        self._heard_at = loop.time()
+        opened_at = loop.time()
         line.write(driver.begin())
         reading = asyncio.ensure_future(line.read())
         try:
@@ -401,12 +404,12 @@ class Receiver:
                 await self._take_in(driver.tick(loop.time()))
                 if out := driver.to_send():
                     line.write(out)
-                if loop.time() - self._heard_at > self._silent_after:
+                if loop.time() - max(self._heard_at, opened_at) > self._silent_after:
                     if not self._silent:
                         minutes = max(1, round(self._silent_after / 60))
                         self._on_notice(Notice("error", "silent", {"minutes": minutes}))
                     self._silent = True
-                    self._heard_at = loop.time()
+                    opened_at = loop.time()
                     if self.spec.road != "stdin":
                         return "silent"
         finally:
@@ -461,7 +464,7 @@ class Receiver:
         return Received(replace(heard, heard_at=None), now.timestamp())
 
     def _say(self, notice: Notice) -> bool:
-        """Pass a notice on, unless the same kind was said within the minute; whether it was."""
+        """Pass a notice on, unless this kind was said within the minute on this connection; whether it was."""
         now = asyncio.get_running_loop().time()
         if now - self._said_at.get(notice.text_id, -SAME_NOTICE_EVERY) < SAME_NOTICE_EVERY:
             return False

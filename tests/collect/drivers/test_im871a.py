@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streams import FRAME, feed, frame, notices, telegrams
 
 from avlas.collect.drivers.heard import Heard
 from avlas.collect.drivers.im871a import Im871a, configured_mode, crc_x25, dbm
-from streams import FRAME, feed, frame, notices, telegrams
 
 PONG = bytes.fromhex("A5010200")
 # iM871A (33), mode 0, firmware 14, HCI 17, unique id 0ABBCCDD

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streams import FRAME, feed, frame, notices, telegrams
 
 from avlas.collect.drivers.heard import Heard, Notice
 from avlas.collect.drivers.hexlines import HexLines
 from avlas.collect.drivers.lines import LONGEST_LINE
 from avlas.collect.drivers.rtl_wmbus import RtlWmbusLines
 from avlas.collect.drivers.wmbusmeters import WmbusmetersLines
-from streams import FRAME, feed, frame, notices, telegrams
 
 HEX = FRAME.hex()
 KEY = "000102030405060708090A0B0C0D0E0F"
