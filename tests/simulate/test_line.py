@@ -121,7 +121,6 @@ def test_a_closed_port_leaves_nothing_for_the_next_host(line):
     line.write(b"old")
     os.close(port)
     assert until(lambda: not line.is_open)
-    time.sleep(0.1)
     port = open_port(line.path)
     assert until(lambda: line.is_open)
     line.write(b"new")

@@ -39,6 +39,7 @@ class Line:
         self.lost = 0
         self._master = -1
         self._device = ""
+        self._unread = False
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -102,7 +103,7 @@ class Line:
     def is_open(self) -> bool:
         """Whether a host has the line open."""
         with self._lock:
-            return self._master >= 0 and not self._events() & select.POLLHUP
+            return self._master >= 0 and not self._closed_by_host()
 
     def transmit(
         self,
@@ -129,10 +130,11 @@ class Line:
             time.sleep(self.pause_s)
         deadline = time.monotonic() + _WRITE_WITHIN_S
         while data:
-            if self._master < 0 or self._events() & select.POLLHUP or time.monotonic() > deadline:
+            if self._master < 0 or self._closed_by_host() or time.monotonic() > deadline:
                 self.lost += len(data)
                 return False
             try:
+                self._unread = True
                 data = data[os.write(self._master, data) :]
             except BlockingIOError:
                 time.sleep(_POLL_MS / 1000)
@@ -144,20 +146,26 @@ class Line:
         found = poller.poll(0)
         return found[0][1] if found else 0
 
+    def _closed_by_host(self) -> bool:
+        """No host has the line open; what the last one left unread is thrown away, not kept for the next."""
+        if not self._events() & select.POLLHUP:
+            return False
+        if self._unread:
+            host = os.open(self._device, os.O_RDWR | os.O_NOCTTY)
+            termios.tcflush(host, termios.TCIFLUSH)
+            os.close(host)
+            self._unread = False
+        return True
+
     def _serve(self) -> None:
-        was_open = False
         while not self._stop.is_set():
             with self._lock:
-                events = self._events() if self._master >= 0 else select.POLLHUP
-                if events & select.POLLIN:
+                readable = self._master >= 0 and bool(self._events() & select.POLLIN)
+                if readable:
                     self._read()
-                elif was_open and events & select.POLLHUP and self._master >= 0:
-                    # The host closed the line: what it did not read is not for the next one.
-                    host = os.open(self._device, os.O_RDWR | os.O_NOCTTY)
-                    termios.tcflush(host, termios.TCIFLUSH)
-                    os.close(host)
-                was_open = not events & select.POLLHUP
-            if not events & select.POLLIN:
+                elif self._master >= 0:
+                    self._closed_by_host()
+            if not readable:
                 self._stop.wait(_POLL_MS / 1000)
 
     def _read(self) -> None:
