@@ -137,6 +137,7 @@ _LARGER = {"kWh": "MWh", "MWh": "GWh", "GJ": "TJ", "kW": "MW"}
 _REAL_DECIMALS = 6  # a real32 has no fixed number of decimals; it carries about this many
 
 _EXACT = Context(prec=60)
+_DAY = timedelta(days=1)
 
 _RANGES: tuple[tuple[str, int, int, str], ...] = (  # table, first VIF, last VIF, quantity
     ("", 0x00, 0x0F, "energy"),
@@ -528,9 +529,12 @@ def _dated(
             at = _moment(record.value, stamp)
             if at is not None:
                 dates.setdefault(record.storage, at)
+    ends = _ends_of_days(records)
     groups: dict[tuple[datetime, int], Dated] = {}
     for record, (code, unit) in zip(records, codes, strict=True):
-        at = record.at or (dates.get(record.storage) if record.storage else None)
+        at = dates.get(record.storage) if record.storage else None
+        if record.at is not None:
+            at = record.at + _DAY if ends and record.at.date() != date.max else record.at
         if code and at is not None:
             group = groups.setdefault((at, record.storage), Dated(at, {}, record.storage))
             _take(record, code, unit, group.registers, group.sent)
@@ -544,15 +548,24 @@ def _moment(value: object, stamp: str) -> datetime | None:
     """
     if isinstance(value, datetime):
         last_minute = (value.hour, value.minute) == (23, 59) and value.date() != date.max
-        return datetime.combine(value.date() + timedelta(days=1), time()) if last_minute else value
+        return datetime.combine(value.date() + _DAY, time()) if last_minute else value
     if not isinstance(value, date):
         return None
     midnight = datetime.combine(value, time())
     if value == date.max:
         return None
-    next_day = value + timedelta(days=1)
+    next_day = value + _DAY
     at_end = next_day.day == 1 if not stamp else stamp == "24:00"
-    return midnight + timedelta(days=1) if at_end else midnight
+    return midnight + _DAY if at_end else midnight
+
+
+def _ends_of_days(records: Iterable[Record]) -> bool:
+    """Whether a profile's stamps are month ends and 15ths alone: then they mean the ends of those days."""
+    stamps = [record.at for record in records if record.at is not None and record.at.date() != date.max]
+    month_end = [(at + _DAY).day == 1 for at in stamps]
+    return any(month_end) and all(
+        at.time() == time() and (last or at.day == 15) for at, last in zip(stamps, month_end, strict=True)
+    )
 
 
 def _is_plain(record: Record) -> bool:

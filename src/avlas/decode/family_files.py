@@ -336,9 +336,8 @@ def _extends_problems(name: str, files: dict[str, dict[str, Any]]) -> list[str]:
     parent = files[last].get("extends")
     if parent is None:
         return []
-    return [
-        f"extends goes in a circle at {parent!r}" if parent in files else f"extends unknown file {parent!r}"
-    ]
+    wrong = "goes in a circle at" if parent in files else "names the unknown file"
+    return [f"extends {wrong} {parent!r}"]
 
 
 def _entry_problems(raw: dict[str, Any]) -> list[str]:
