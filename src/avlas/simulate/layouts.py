@@ -454,7 +454,7 @@ _ALL = (
               compact=True, type_number="02147C0B8881"),
     MeterType("flowiq2200", "flowIQ 2200", "cold water", "KAW", 0x3A, _COLD_WATER, _FLOWIQ_2200,
               compact=True, type_number="02K51AC1A7C"),
-    MeterType("flowiq2200_warm", "flowIQ 2200", "warm water", "KAW", 0x42, _WARM_WATER, _FLOWIQ_2200,
+    MeterType("flowiq2200_warm", "flowIQ 2200", "warm water", "KAW", 0x3C, _WARM_WATER, _FLOWIQ_2200,
               compact=True, type_number="02K52AC1A8C"),
     MeterType("omnipower", "OMNIPOWER", "electricity", "KAM", 0x30, _ELECTRICITY, _OMNIPOWER,
               compact=True, digits=9, type_number="684123M110"),
