@@ -65,6 +65,7 @@ def test_key_file(tmp_path, capsys):
         (("keys", "--type", "multical603_wired", "--password", "x", "f"), "no keys"),
         (("keys", "--password", "seventeen letters", "f"), "1 to 16 bytes"),
         (("keys", "--password", "x", "/nowhere/f"), "/nowhere/f"),
+        (("receiver", "--path", "/nowhere/radio"), "no folder /nowhere"),
     ],
 )
 def test_refusals_say_why(capsys, words, says):

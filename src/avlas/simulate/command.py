@@ -114,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
         return {"types": _types, "telegrams": _telegrams, "keys": _keys, "receiver": _receiver}[args.part](
             args
         )
+    except BrokenPipeError:
+        raise  # the reader of the output has enough: not a fault
     except (ValueError, OSError) as error:
         sys.stderr.write(f"avlas simulate: {error}\n")
         return 1

@@ -69,7 +69,7 @@ class Line:
     def plug(self) -> None:
         """A fresh terminal under the same path; the receiver wakes up with its saved configuration.
 
-        FileExistsError: something that is not a link stands at the path.
+        FileExistsError: something that is not a link stands at the path. FileNotFoundError: its folder is missing.
         """
         with self._lock:
             if self._master >= 0:
@@ -78,6 +78,8 @@ class Line:
                 raise FileExistsError(
                     f"{self.path} exists and is not a link to a terminal: choose another path"
                 )
+            if not self.path.parent.is_dir():
+                raise FileNotFoundError(f"there is no folder {self.path.parent} for {self.path.name}")
             master, slave = os.openpty()
             tty.setraw(slave)
             os.set_blocking(master, False)
