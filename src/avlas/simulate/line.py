@@ -69,7 +69,8 @@ class Line:
     def plug(self) -> None:
         """A fresh terminal under the same path; the receiver wakes up with its saved configuration.
 
-        FileExistsError: something that is not a link stands at the path. FileNotFoundError: its folder is missing.
+        FileExistsError: something that is not a link stands at the path.
+        FileNotFoundError: the path's folder is missing.
         """
         with self._lock:
             if self._master >= 0:
