@@ -1,30 +1,43 @@
-"""``avlas migrate``: create the database or bring it up to this version; safe to run any number of times."""
+"""``avlas migrate``: make or upgrade the database."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import argparse
+import argparse
+import os
+from datetime import UTC, datetime
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only how much to tell; which database is said by AVLAS_DATABASE and AVLAS_DATA."""
-    parser.add_argument("--quiet", action="store_true", help="print nothing when all goes well")
+    """Arguments of the command."""
+    parser.add_argument("--check", action="store_true", help="say what would be done; change nothing")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Create or upgrade the database; exit status 0 when it is in order."""
+    """Bring the database to this version's tables; gives the exit status (1: --check found something to do)."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avlas.settings")
     import django
 
     django.setup()
-    prepare(verbosity=0 if args.quiet else 1)
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if args.check:
+        for migration, _ in plan:
+            print(migration)
+        return int(bool(plan))
+    upgrade()
     return 0
 
 
-def prepare(verbosity: int = 0) -> None:
-    """Run all migrations and make the cache table. Raises django.db.DatabaseError when it can't be done."""
+def upgrade() -> None:
+    """Make or upgrade all tables, the shared cache and the partitions of the months around now (Django is set up)."""
     from django.core.management import call_command
+    from django.db import connection
 
-    call_command("migrate", interactive=False, verbosity=verbosity)
-    call_command("createcachetable", verbosity=verbosity)
+    from avlas.meters.ddl import ensure_partitions
+
+    call_command("migrate", verbosity=0, interactive=False)
+    call_command("createcachetable", verbosity=0)
+    ensure_partitions(connection, datetime.now(UTC))

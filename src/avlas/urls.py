@@ -2,6 +2,9 @@
 
 from django.urls import include, path
 
+from avlas.web.api.routes import api
+
 urlpatterns = [
+    path("api/v1/", api.urls),
     path("", include("avlas.web.urls")),
 ]

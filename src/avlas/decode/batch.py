@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avlas.decode import link
 from avlas.decode.errors import DecodeError
 from avlas.decode.families import assign
+from avlas.decode.layers import header
 from avlas.decode.registers import CODES
 from avlas.decode.single import telegram
 
@@ -125,14 +125,14 @@ def headers(frames: Sequence[bytes], *, wired: bool = False) -> Headers:
     problems: dict[int, DecodeError] = {}
     for row, frame in enumerate(frames):
         try:
-            header = link.header(frame, kind)
+            one = header(frame, kind)
         except DecodeError as problem:
             problems[row] = problem
-            header = None
-        else:
-            if header.address is None:
-                problems[row] = DecodeError("the telegram says no meter's address", header)
-        found.append(header)
+            found.append(None)
+            continue
+        if one.address is None:
+            problems[row] = DecodeError("the telegram says no meter's address", one)
+        found.append(one)
     addresses = [h.address.raw if h is not None and h.address is not None else b"" for h in found]
     first_c = 4 if wired else 1
     codes = [
@@ -176,6 +176,7 @@ def batch(
             if problem.header is not None and problem.header.counter is not None:
                 counter[row] = problem.header.counter
             continue
+        layouts.learn(one)
         telegrams[row] = one
         security[row] = SECURITY_RANK.get(one.header.security, 0)
         if one.header.counter is not None:

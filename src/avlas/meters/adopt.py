@@ -8,7 +8,7 @@ from django.db import transaction
 
 from avlas.decode.families import find
 from avlas.decode.types import Address
-from avlas.meters.models import Generation, Meter, MeterAddress, MeterState, State
+from avlas.meters.models import Generation, Meter, MeterAddress, MeterState
 from avlas.meters.retro import take_in_recent
 from avlas.system import audit
 
@@ -38,7 +38,7 @@ def adopt(
                 bytes.fromhex(state.address),
             )
             meter = add_meter(utility, address)
-            MeterState.objects.filter(pk=state.pk).update(meter=meter, state=State.UNKNOWN_METER)
+            MeterState.objects.filter(pk=state.pk).update(meter=meter, state_at=None)
             meters.append(meter)
             audit.record(
                 "meter.adopt", utility=utility, user=user, computer=computer, target=str(meter),

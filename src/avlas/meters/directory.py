@@ -10,8 +10,8 @@ import threading
 from dataclasses import dataclass
 
 from avlas.decode.types import Address
-from avlas.meters.models import Generation, Key, MeterAddress
-from avlas.system import secrets
+from avlas.meters.keys import keys_for
+from avlas.meters.models import Generation, MeterAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +77,7 @@ class Directory:
     def keys(self, addresses: set[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
         """Give the AES key of each (manufacturer, identification), None where none is stored."""
         missing = [address for address in addresses if address not in self._keys]
-        for start in range(0, len(missing), 500):
-            part = missing[start : start + 500]
-            self._keys.update(dict.fromkeys(part))
-            for key in Key.objects.filter(
-                utility_id=self.utility_id, identification__in=[identification for _, identification in part]
-            ):
-                self._keys[(key.manufacturer, key.identification)] = secrets.decrypt(
-                    bytes(key.sealed), key.context()
-                )
+        self._keys.update(keys_for(self.utility_id, missing))
         return {address: self._keys[address] for address in addresses}
 
 

@@ -20,6 +20,7 @@ from django.db.models import F
 
 from avlas.decode.batch import NONE, Columns, Headers, batch, headers, join
 from avlas.decode.errors import (
+    ApplicationError,
     DecodeError,
     FrameError,
     HeaderError,
@@ -50,6 +51,7 @@ _STATE_OF: dict[type[DecodeError], State] = {
     WrongKey: State.WRONG_KEY,
     UnknownLayout: State.UNKNOWN_LAYOUT,
     Unsupported: State.UNSUPPORTED,
+    ApplicationError: State.UNSUPPORTED,
 }
 _ALL_ALIKE = {State.NO_KEY, State.UNSUPPORTED}  # the next telegram of the class will fare no better
 _OPTIMISTIC_TRIES = 3

@@ -295,7 +295,8 @@ class MeterState(models.Model):
     last_read_at = UtcSecondsField(null=True, blank=True)
     last_collector = models.ForeignKey(Collector, models.SET_NULL, null=True, blank=True)
     rssi_dbm = models.FloatField(null=True, blank=True)
-    state = models.SmallIntegerField(default=State.UNKNOWN_METER)  # of the newest telegram
+    state = models.SmallIntegerField(default=State.UNKNOWN_METER)  # of the newest telegram looked into
+    state_at = UtcSecondsField(null=True, blank=True)
     problem = models.CharField(max_length=300, blank=True)
     heard = models.BigIntegerField(default=0)
     read = models.BigIntegerField(default=0)

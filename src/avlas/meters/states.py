@@ -34,7 +34,7 @@ COUNTED = {
 
 _WRITTEN = (
     "meter", "model", "medium", "security", "first_heard_at", "last_heard_at", "last_read_at", "last_collector",
-    "rssi_dbm", "state", "problem", "heard", "surplus", *COUNTED.values(), "counter", "counter_at", "secured",
+    "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(), "counter", "counter_at", "secured",
     "clock_error_seconds", "info_code", "recent",
 )  # fmt: skip
 
@@ -170,8 +170,9 @@ def _add(row: MeterState, one: Sighting, fresh: Freshness | None, collector_id: 
     last = _seconds(row.last_heard_at)
     row.meter_id = one.meter_id
     row.first_heard_at = min(_seconds(row.first_heard_at), one.first_heard_at)
-    if one.state_at >= last:
-        row.state, row.problem, row.security = one.state, one.problem[:300], one.security or row.security
+    if one.state_at >= _seconds(row.state_at):
+        row.state, row.state_at, row.problem = one.state, one.state_at, one.problem[:300]
+        row.security = one.security or row.security
     if one.last_heard_at >= last:
         row.last_heard_at, row.rssi_dbm, row.last_collector_id = one.last_heard_at, one.rssi_dbm, collector_id
     if one.info_code is not None and one.info_at >= _seconds(row.last_read_at):

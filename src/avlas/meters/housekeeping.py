@@ -1,0 +1,46 @@
+"""What has to be tidied regularly: strangers' traces, old raw telegrams, partitions for the months to come."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection, transaction
+
+from avlas.meters.ddl import ensure_partitions
+
+STRANGERS_HOURS = 24
+RAW_MONTHS = 13
+_CHUNK = 5000
+
+
+def tidy(now: datetime | None = None) -> dict[str, int]:
+    """Forget strangers silent for 24 hours and raw telegrams older than 13 months; make coming partitions.
+
+    Gives how many rows each part concerned. Works in short transactions; running it twice changes nothing.
+    """
+    now = now or datetime.now(UTC)
+    silent_since = int((now - timedelta(hours=STRANGERS_HOURS)).timestamp())
+    strangers = _delete(
+        "DELETE FROM meters_meterstate WHERE id IN (SELECT id FROM meters_meterstate"
+        " WHERE meter_id IS NULL AND last_heard_at < %s LIMIT %s)",
+        silent_since,
+    )
+    old = int((now - timedelta(days=RAW_MONTHS * 30.5)).timestamp())
+    rows = "(meter_id, slot_at, class_code)"
+    raw = _delete(
+        f"DELETE FROM telegram WHERE {rows} IN (SELECT meter_id, slot_at, class_code FROM telegram"
+        " WHERE slot_at < %s LIMIT %s)",
+        old,
+    )
+    return {"strangers": strangers, "raw telegrams": raw, "partitions": ensure_partitions(connection, now)}
+
+
+def _delete(statement: str, before: int) -> int:
+    total = 0
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement, [before, _CHUNK])
+            total += cursor.rowcount
+            if cursor.rowcount < _CHUNK:
+                return total
+
