@@ -111,7 +111,8 @@ def store(utility: Utility, entries: Sequence[KeyEntry], *, source: str, who: Wh
     """Seals and stores keys, then lets telegrams that waited for them be read.
 
     The same key again changes nothing; another key replaces the one before. An entry that doesn't say its
-    maker concerns the one meter with its number that is there already, if any. Stored in chunks, each
+    maker concerns the one key with its number that is there already, and one that does names a key whose
+    maker was not known: a number never has both kinds. Stored in chunks, each
     with its audit event in its own transaction: after a crash the import can simply be made again.
     ``source`` is the file's name, empty for keys typed by hand.
     """
@@ -182,14 +183,14 @@ def try_key(utility_id: int, number: str, key: bytes, manufacturer: str = "") ->
 def seal_all_again(old: secrets.MasterKey, new: secrets.MasterKey) -> int:
     """Seals every key with the new master key (for ``secrets.rotate``). Raises SecretError; see there.
 
-    A key that was damaged before is left as it is and logged: it can't be opened by anybody any more.
+    A key that was damaged before is left as it is and logged: nobody can open it any more.
     """
     count = 0
     rows: list[Key] = []
     for row in Key.objects.order_by("pk").iterator(_CHUNK):
         try:
             row.sealed = new.encrypt(old.decrypt(row.sealed, row.context()), row.context())
-        except secrets.SecretDamaged:
+        except (secrets.SecretDamaged, secrets.MasterKeyWrong):
             _report_damaged(row)
             continue
         count += 1
@@ -284,8 +285,7 @@ def _take(entry: KeyEntry, places: _Places, utility: Utility) -> bool:
     """Puts one entry into its place; True when the key was there already. Raises KeyFileError."""
     makers = places.setdefault(entry.identification, {})
     place = makers.get(entry.manufacturer)
-    unnamed = makers.get("")
-    if place is None and unnamed is not None and unnamed.key == entry.key:
+    if place is None and entry.manufacturer and "" in makers:
         place = makers[entry.manufacturer] = makers.pop("")
         place.row.manufacturer = entry.manufacturer
         place.change = place.change or "named"

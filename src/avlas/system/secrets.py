@@ -127,8 +127,19 @@ def encrypt(plain: bytes, context: bytes) -> bytes:
 
 
 def decrypt(sealed: bytes | memoryview, context: bytes) -> bytes:
-    """Opens a sealed value. Raises any SecretError."""
-    return reading_key(sealed_with(sealed)).decrypt(sealed, context)
+    """Opens a sealed value. Raises any SecretError; SecretDamaged concerns this value alone."""
+    key_id = sealed_with(sealed)
+    try:
+        key = reading_key(key_id)
+    except MasterKeyWrong:
+        check = SecretCheck.objects.filter(pk=1).first()
+        if check is None or check.key_id == key_id:
+            raise
+        reading_key(check.key_id)
+        raise SecretDamaged(
+            _("A sealed secret is damaged or was left behind under an older master key. Enter it again.")
+        ) from None
+    return key.decrypt(sealed, context)
 
 
 def check_master_key() -> None:
