@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -237,6 +242,33 @@ def test_rotation_seals_every_utilitys_keys_anew(utility, other):
     assert not before & {bytes(sealed) for sealed in Key.objects.values_list("sealed", flat=True)}
     assert key_of(utility, "00000999") == bytes([999 % 256]) * 16
     assert key_of(other, "61000001") == KEY2
+
+
+def test_rotation_killed_at_any_moment_loses_no_key(transactional_db, settings, tmp_path):
+    utility = Utility.objects.create(name="Vätterns Energi", slug="vattern")
+    take(utility, *((f"{n:08}", bytes([n]) * 16) for n in range(200)))
+    endless = (
+        "import django; django.setup()\n"
+        "from avlas.meters.keys import seal_all_again\n"
+        "from avlas.system import secrets\n"
+        "while True: print(secrets.rotate(seal_all_again)[0], flush=True)\n"
+    )
+    environment = os.environ | {"AVLAS_DATA": str(settings.DATA)}
+    rotations = set()
+    for seconds in (0.0, 0.013, 0.04, 0.11, 0.17):
+        with subprocess.Popen(
+            [sys.executable, "-c", endless], env=environment, stdout=subprocess.PIPE
+        ) as process:
+            rotations.add(process.stdout.readline())
+            time.sleep(seconds)
+            process.kill()
+        secrets.forget()
+        secrets.check_master_key()
+        assert keys.keys_for(utility.pk, [("KAM", f"{n:08}") for n in range(200)]) == {
+            ("KAM", f"{n:08}"): bytes([n]) * 16 for n in range(200)
+        }
+    assert len(rotations - {b""}) == 5
+    connection.close()
 
 
 def test_one_damaged_key_stops_neither_ingest_nor_rotation_nor_its_own_correction(utility, caplog):
