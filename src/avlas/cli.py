@@ -154,7 +154,10 @@ def start(command: Command, arguments: Sequence[str]) -> int:
         prog=f"avlas {command.name}", description=text(command.english, command.swedish).capitalize() + "."
     )
     add_arguments(parser)
-    status = run(parser.parse_args(arguments))
+    try:
+        status = run(parser.parse_args(arguments))
+    except argparse.ArgumentTypeError as problem:  # an argument that only the command itself could judge
+        parser.error(str(problem))
     sys.stdout.flush()
     return status
 
