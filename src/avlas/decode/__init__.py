@@ -1,7 +1,7 @@
 """Bytes become values. Pure: no Django, no I/O, no clock, no logging.
 
-``telegram`` decodes one telegram and explains every byte; ``header`` reads what stands in clear. All errors are
-DecodeErrors (see ``errors``), all answers the frozen values of ``types``.
+``telegram`` decodes one telegram and explains every byte; ``header`` reads what stands in clear. All errors
+are DecodeErrors (see ``errors``), all answers the frozen values of ``types``.
 """
 
 from avlas.decode.afl import Assembler

@@ -85,7 +85,7 @@ class Afl:
 def parse(data: bytes, at: int, end: int, authentication: int | None = None) -> tuple[Afl, int, list[Span]]:
     """The header whose CI stands at ``at``: (header, offset of what follows, its spans).
 
-    ``authentication`` is the type from the first fragment's MCL, for later fragments that carry the MAC alone.
+    ``authentication`` is the type from the first fragment's MCL, for later ones that carry the MAC alone.
     Raises HeaderError when AFLL and the announced fields contradict each other.
     """
     if at + 4 > end or at + 2 + data[at + 1] > end:
@@ -138,9 +138,9 @@ class _Message:
 class Assembler:
     """Puts the fragments of long messages together again.
 
-    Feed every normalised frame to ``add``; it gives the frame back at once when it is no fragment, None while
-    fragments are missing, and the whole message (L-field 0 when longer than a frame can be, to be decoded with
-    format="assembled") with the last one. A fragment out of turn drops what was begun.
+    Feed every normalised frame to ``add``; it gives the frame back at once when it is no fragment, None
+    while fragments are missing, and the whole message (L-field 0 when longer than a frame can be, to be
+    decoded with format="assembled") with the last one. A fragment out of turn drops what was begun.
     """
 
     _open: dict[bytes, _Message] = field(default_factory=dict)

@@ -2,20 +2,23 @@
 
     format signature(2) CRC of the full frame(2) values...
 
-The signature is the CRC-16 of all DIF/VIF bytes; the layout (those bytes, record by record) is learnt from full
-frames and format frames, or shipped. The CRC of the full frame covers DIF/VIF bytes and values in their order,
-so a wrong layout or a damaged value shows.
+The signature is the CRC-16 of all DIF/VIF bytes; the layout (those bytes, record by record) is learnt from
+full frames and format frames, or shipped. The CRC of the full frame covers DIF/VIF bytes and values in their
+order, so a wrong layout or a damaged value shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
+from typing import TYPE_CHECKING
 
 from avlas.decode.link import crc16
 from avlas.decode.types import Layout, Record, Telegram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _CONFIRMED = 2  # full frames that must agree before a layout no CRC vouched for is trusted
 _PER_TYPE = 64  # layouts learnt per manufacturer, version and device type
@@ -64,7 +67,7 @@ _FIXED = (
 
 
 def split_headers(text: str) -> tuple[bytes, ...]:
-    """ "0406 0259" -> the DIF/VIF bytes record by record."""
+    """The DIF/VIF bytes record by record of a text like "0406 0259"."""
     return tuple(bytes.fromhex(part) for part in text.split())
 
 
@@ -140,10 +143,11 @@ class Layouts:
         return layout.source != "full frame" or layout.seen >= _CONFIRMED
 
     def learn(self, source: Layout | Telegram) -> Layout | None:
-        """Take in a stored layout or what a telegram teaches; gives the layout when it is new or newly confirmed.
+        """Take in a stored layout or what a telegram teaches.
 
-        A telegram teaches when it is a full frame or a format frame. Those of which a payload CRC or MAC was
-        checked teach at once, others when the same layout has come twice.
+        Gives the layout when it is new or newly confirmed, else None. A telegram teaches when it is a full
+        frame or a format frame: at once when its payload CRC or MAC was checked, else when the same layout
+        has come twice.
         """
         layout = source if isinstance(source, Layout) else _taught_by(source)
         if layout is None:

@@ -9,10 +9,13 @@ SN's top three bits say how everything after it is encrypted, the payload CRC in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from avlas.decode.errors import HeaderError
 from avlas.decode.link import address
-from avlas.decode.types import Address
+
+if TYPE_CHECKING:
+    from avlas.decode.types import Address
 
 _PLAIN, _SESSION, _ADDRESSED, _BOTH = 0x8C, 0x8D, 0x8E, 0x8F
 CI = frozenset({_PLAIN, _SESSION, _ADDRESSED, _BOTH})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from avlas.decode.errors import HeaderError
-from avlas.decode.types import Record
+from avlas.decode.types import Address, Record
 from avlas.decode.values import bcd, scaled
 
 if TYPE_CHECKING:
@@ -81,6 +81,14 @@ def read(data: bytes, start: int, end: int, explain: Explain, *, high_byte_first
         explain(at, at + 4, f"counter {n + 1}", f"{quantity} in {unit or 'units'}")
     explain(start + LENGTH, end, "rest", "nothing is expected here")
     return found
+
+
+def identity(data: bytes, start: int, *, high_byte_first: bool) -> Address:
+    """Who sent it: an identification number and a medium; there is no manufacturer and no version."""
+    number = _ordered(data, start, high_byte_first)
+    medium = data[start + 6] >> 6 | (data[start + 7] >> 6) << 2
+    raw = bytes(2) + number + bytes([0, medium])
+    return Address("", number[::-1].hex().upper(), 0, medium, raw)
 
 
 def _ordered(data: bytes, at: int, high_byte_first: bool) -> bytes:

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from avlas.decode import afl, ell, link, security, tpl, wired
 from avlas.decode.errors import DecodeError, FrameError, HeaderError, NoKey, Unsupported, WrongKey
-from avlas.decode.tpl import Tpl
 from avlas.decode.types import Address, Header, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from avlas.decode.tpl import Tpl
 
 FORMATS = ("auto", "a", "a-crc", "b-crc", "wired", "assembled")
 _AES_MODES = (5, 7)
@@ -126,7 +130,7 @@ class Reading:
         return True
 
     def _read_ell(self, ci: int) -> bool:
-        header, stop = ell.parse(self.plain, self.at, self.end)
+        header, stop = ell.parse(bytes(self.plain), self.at, self.end)
         start, self.ell, self.at = self.at, header, stop
         self.access_number = header.access_number
         self.explain("ell", start, start + 1, "CI", f"{ci:02X} extended link layer")
@@ -167,7 +171,7 @@ class Reading:
         self.at += ell.CRC_LENGTH
 
     def _read_afl(self) -> bool:
-        header, stop, spans = afl.parse(self.plain, self.at, self.end)
+        header, stop, spans = afl.parse(bytes(self.plain), self.at, self.end)
         self.explain("afl", self.at, self.at + 1, "CI", "90 authentication and fragmentation layer")
         self.spans += spans
         self.afl, self.at, self.mac_from = header, stop, stop
@@ -176,19 +180,19 @@ class Reading:
         if not header.whole:
             more = ", more follow" if header.more_follows else ""
             raise Unsupported(
-                f"fragment {header.fragment} of a longer message{more}: put them together with afl.Assembler first"
+                f"fragment {header.fragment} of a longer message{more}: all must be put together"
             )
         return False
 
     def _read_tpl(self, ci: int) -> None:
-        header, stop = tpl.parse(self.plain, self.at, self.end, wired=self.wired)
+        header, stop = tpl.parse(bytes(self.plain), self.at, self.end, wired=self.wired)
         at, self.tpl, self.at = self.at, header, stop
         self.explain("tpl", at, at + 1, "CI", f"{ci:02X} {header.content.value}")
         at += 1
         if header.address is not None:
             self.own_address = who = header.address
-            words = f"{who.manufacturer} {who.identification}, version {who.version:02X}, type {who.device_type:02X}"
-            self.explain("tpl", at, at + 8, "address", words)
+            words = f"version {who.version:02X}, type {who.device_type:02X}"
+            self.explain("tpl", at, at + 8, "address", f"{who.manufacturer} {who.identification}, {words}")
             at += 8
         if header.access_number is None or header.status is None:
             return
@@ -205,7 +209,7 @@ class Reading:
             self.explain("tpl", at + 4, at + 5, "configuration extension", words)
 
     def _mode(self) -> int:
-        """The security mode in force: 0 as well when no block is encrypted, or for junk of old wired meters."""
+        """The security mode in force: 0 when no block is encrypted, and for the junk of old wired meters."""
         assert self.tpl is not None
         mode = self.tpl.mode
         if mode in _AES_MODES:
@@ -220,7 +224,8 @@ class Reading:
         """Decrypt what is encrypted, reading the headers on the way.
 
         ``plausible`` judges a payload (from its CI on) whose CRC is wrong after decryption: still a meter's
-        telegram with some wrong bits, or the noise a wrong key gives? Raises NoKey, WrongKey, FrameError (damaged), Unsupported, HeaderError.
+        telegram with some wrong bits, or the noise a wrong key gives? Raises NoKey, WrongKey, FrameError
+        (damaged), Unsupported, HeaderError.
         """
         self.read_clear()
         if self.tpl is None:
@@ -322,7 +327,7 @@ class Reading:
         self.at += 2
 
     def _sender(self) -> bytes:
-        """The address in the initial vector: the transport header's when it has one, else the link's as sent."""
+        """The address in the initial vector: the transport header's, else the link's as sent."""
         if self.own_address is not None:
             return self.own_address.raw
         return bytes(self.plain[2:10])

@@ -1,7 +1,7 @@
 """The wireless link layer (EN 13757-4): frames, CRCs, addresses, 3-out-of-6 coding.
 
-Frame format A: L C M(2) A(6), CRC, then blocks of 16 bytes, each with its CRC; L counts neither itself nor CRCs.
-Frame format B: L C M(2) A(6) and up to 116 more bytes, CRC, then one more block with its CRC; L counts the CRCs.
+Format A: L C M(2) A(6), CRC, then blocks of 16 bytes, each with its CRC; L counts neither itself nor CRCs.
+Format B: L C M(2) A(6) and up to 116 more bytes, CRC, then one more block with its CRC; L counts the CRCs.
 Inside Avläs a frame is always *normalised*: L-field first, no CRCs, L counting what follows it.
 """
 
@@ -82,7 +82,8 @@ def _strip_a(frame: bytes) -> bytes:
     left = frame[0] + 1
     if left < HEADER_LENGTH:
         raise FrameError(f"L-field {frame[0]} is too small for a format A frame")
-    parts, at, size = [], 0, HEADER_LENGTH
+    parts: list[bytes] = []
+    at, size = 0, HEADER_LENGTH
     while left:
         size = min(size, left)
         if len(frame) < at + size + 2:

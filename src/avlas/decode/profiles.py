@@ -7,14 +7,18 @@ spacing value byte, elements. Its base time and base value are records of the sa
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from avlas.decode import vif
-from avlas.decode.types import Record
 from avlas.decode.values import bcd, integer, scaled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from avlas.decode.types import Record
 
 _ABSOLUTE, _INCREMENT, _DECREMENT = 0, 1, 2  # 3: signed difference
 _ELEMENT_LENGTH = {0x1: 1, 0x2: 2, 0x3: 3, 0x4: 4, 0x6: 6, 0x7: 8, 0x9: 1, 0xA: 2, 0xB: 3, 0xC: 4, 0xE: 6}

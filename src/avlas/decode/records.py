@@ -21,9 +21,9 @@ Explain = Callable[[int, int, str, str], None]
 _FUNCTIONS = ("instantaneous", "maximum", "minimum", "error")
 _LENGTHS = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, -1, 6, 0)
 _CODINGS = (
-    "no data", "8 bit integer", "16 bit integer", "24 bit integer", "32 bit integer", "32 bit real", "48 bit integer",
-    "64 bit integer", "selection for readout", "2 digit BCD", "4 digit BCD", "6 digit BCD", "8 digit BCD",
-    "variable length", "12 digit BCD", "special",
+    "no data", "8 bit integer", "16 bit integer", "24 bit integer", "32 bit integer", "32 bit real",
+    "48 bit integer", "64 bit integer", "selection for readout", "2 digit BCD", "4 digit BCD", "6 digit BCD",
+    "8 digit BCD", "variable length", "12 digit BCD", "special",
 )  # fmt: skip
 _REAL, _VARIABLE = 0x5, 0xD
 _MAX_EXTENSIONS = 10
@@ -197,6 +197,9 @@ def _variable(data: bytes, meaning: vif.Meaning) -> tuple[Value, str]:
     if meaning.profile:
         return None, ""
     if lvar <= 0xBF:
+        own = 0x7F in meaning.vife or meaning.key.startswith("FF")
+        if own and not all(0x20 <= byte < 0x7F for byte in body):  # the maker's own bytes, no text
+            return body, ""
         return text(body), ""
     if lvar <= 0xD9:
         number, why = bcd(body) if body else (0, "")
@@ -204,7 +207,7 @@ def _variable(data: bytes, meaning: vif.Meaning) -> tuple[Value, str]:
             return None, why
         return _in_units(number if lvar <= 0xC9 else -number, meaning), ""
     if len(body) > 8:
-        return body, ""
+        return body[::-1], ""  # high byte first, as numbers are written
     if meaning.kind == vif.TIME:
         value, why, _ = time_point(body)
         return value, why

@@ -1,9 +1,10 @@
-"""One telegram, decoded and explained: the decoder for people, for tests and for whatever the fast path leaves."""
+"""One telegram, decoded and explained: for people, for tests and for whatever the fast path leaves."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from avlas.decode import compact, fixed, profiles, records, tpl
-from avlas.decode.compact import Layouts
 from avlas.decode.errors import (
     ApplicationError,
     DecodeError,
@@ -17,6 +18,9 @@ from avlas.decode.families import interpret
 from avlas.decode.layers import Reading
 from avlas.decode.tpl import Content
 from avlas.decode.types import Header, Layout, Record, Span, Telegram
+
+if TYPE_CHECKING:
+    from avlas.decode.compact import Layouts
 
 _PLAIN_FULL, _PLAIN_COMPACT = 0x78, 0x79
 
@@ -34,12 +38,12 @@ def telegram(
     ``frame``: the bytes as received. ``format`` says what they are: "a" (L-field first, no CRCs), "a-crc",
     "b-crc", "wired" (68 ... 16), "assembled" (from afl.Assembler), or "auto", which judges by the L-field
     against the length (never by a CRC that happens to fit) and decodes what is there when the L-field lies.
-    ``key``: 16 bytes of AES-128. ``layouts``: for compact frames (default: the shipped ones; nothing is learnt
-    here, see ``Layouts.learn``). ``accept_clear``: content that stands in clear under a header which announces
-    encryption is accepted when no key is given. Times in the answer are naive, the meter's own clock.
+    ``key``: 16 bytes of AES-128. ``layouts``: for compact frames (default: the shipped ones; nothing is
+    learnt here, see ``Layouts.learn``). ``accept_clear``: content that stands in clear under a header which
+    announces encryption is accepted when no key is given. Times are naive, the meter's own clock.
 
-    Raises DecodeError and nothing else, with the header wherever an address was readable: FrameError, HeaderError,
-    NoKey, WrongKey, RecordError, UnknownLayout, ApplicationError, Unsupported.
+    Raises DecodeError and nothing else, with the header wherever an address was readable: FrameError,
+    HeaderError, NoKey, WrongKey, RecordError, UnknownLayout, ApplicationError, Unsupported.
     """
     reading = Reading()
     store = layouts if layouts is not None else compact.shipped_layouts()
@@ -83,7 +87,7 @@ def _start(span: Span) -> int:
 
 
 def _plausible(content: bytes, reading: Reading, layouts: Layouts) -> bool:
-    """Does a payload whose CRC is wrong still look like a meter's, so that it was damaged and the key is right?"""
+    """Does a payload whose CRC is wrong still look like a meter's (damaged), or like noise (wrong key)?"""
     if content[:1] == bytes([_PLAIN_COMPACT]) and len(content) > 2:
         return _layout(reading.header(), layouts, int.from_bytes(content[1:3], "little")) is not None
     if content[:1] != bytes([_PLAIN_FULL]):
@@ -123,6 +127,7 @@ class _Application:
                 self.data, start, self.end, self.explain, high_byte_first=ci in tpl.HIGH_BYTE_FIRST
             )
             reading.access_number, reading.status = self.data[start + 4], self.data[start + 5]
+            reading.own_address = fixed.identity(self.data, start, high_byte_first=ci in tpl.HIGH_BYTE_FIRST)
         elif content is Content.ERROR:
             self._error()
         elif content in (Content.ALARM, Content.MANUFACTURER):
@@ -155,7 +160,7 @@ class _Application:
         layout = _layout(self.reading.header(), self.layouts, self.signature)
         if layout is None:
             raise UnknownLayout(
-                f"compact frame of format {self.signature:04X}: its layout must be learnt from a full frame first"
+                f"compact frame of format {self.signature:04X}: a full frame must teach its layout first"
             )
         fields = self._fields(layout, body)
         values = [self.data[start:end] for start, end in fields]

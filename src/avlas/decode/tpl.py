@@ -3,17 +3,20 @@
     long header   identification(4) manufacturer(2) version device-type access-number status configuration(2)
     short header  access-number status configuration(2)
 
-Security modes 7 and above put one more byte, the configuration field extension, after the configuration field.
+Security modes 7 and above put one more byte after it, the configuration field extension.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from avlas.decode.errors import HeaderError
 from avlas.decode.link import address
-from avlas.decode.types import Address
+
+if TYPE_CHECKING:
+    from avlas.decode.types import Address
 
 
 class Content(Enum):
@@ -129,7 +132,7 @@ def parse(data: bytes, at: int, end: int, *, wired: bool) -> tuple[Tpl, int]:
     configuration = data[stop - 2] | data[stop - 1] << 8
     extension = None
     mode = configuration >> 8 & 0x1F
-    # old wired meters leave anything in what was once a signature field: only mode 7 is taken at its word there
+    # old wired meters leave anything in what was once a signature field: there only mode 7 is believed
     if mode in MODES_WITH_EXTENSION and (not wired or mode == 7):
         if stop >= end:
             raise HeaderError("the configuration field extension is missing")

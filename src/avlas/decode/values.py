@@ -9,9 +9,12 @@ import struct
 from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from avlas.decode.errors import RecordError
-from avlas.decode.types import Value
+
+if TYPE_CHECKING:
+    from avlas.decode.types import Value
 
 _EXACT = Context(prec=400)
 
@@ -22,7 +25,7 @@ def scaled(raw: int, exponent: int) -> int | Decimal:
 
 
 def integer(data: bytes, *, unsigned: bool) -> int | None:
-    """Binary integer, low byte first: type C (unsigned) or type B, whose most negative value means "invalid"."""
+    """Binary integer, low byte first: type C (unsigned) or type B, whose lowest value means "invalid"."""
     if unsigned:
         return int.from_bytes(data, "little")
     number = int.from_bytes(data, "little", signed=True)
@@ -64,9 +67,10 @@ def scaled_real(number: float, exponent: int) -> float | None:
 
 
 def _year(low: int, high: int, century: int = 0) -> int:
+    """Two digits below 81 are 20xx; the century bits of type F count only as far as meters can live."""
     year = (low >> 5) | (high & 0xF0) >> 1
-    if century:
-        return 1900 + 100 * century + year
+    if century == 1:
+        return 2000 + year
     return 2000 + year if year < 81 else 1900 + year
 
 
@@ -84,7 +88,8 @@ def type_g(data: bytes) -> tuple[date | str | None, str]:
         return None, f"no such date: day {day}, month {month}"
 
 
-def _moment(low: int, high: int, century: int, hour: int, minute: int, second: int = 0) -> datetime | None:
+def _moment(date_bytes: bytes, century: int, hour: int, minute: int, second: int = 0) -> datetime | None:
+    low, high = date_bytes
     day, month = low & 0x1F, high & 0x0F
     try:
         whole = datetime(_year(low, high, century), month, day)  # noqa: DTZ001 - the meter's own clock
@@ -103,7 +108,7 @@ def type_f(data: bytes) -> tuple[datetime | None, str, bool]:
         return None, "the meter marks its time as invalid", summer
     if (low, high) == (0xFF, 0xFF) or not low & 0x1F or not high & 0x0F:
         return None, "no value", summer
-    value = _moment(low, high, hour >> 5 & 0x3, hour & 0x1F, minute & 0x3F)
+    value = _moment(data[2:], hour >> 5 & 0x3, hour & 0x1F, minute & 0x3F)
     return value, "" if value else f"no such time: {data.hex().upper()}", summer
 
 
@@ -115,7 +120,7 @@ def type_i(data: bytes) -> tuple[datetime | None, str, bool]:
         return None, "the meter marks its time as invalid", summer
     if (low, high) == (0xFF, 0xFF) or not low & 0x1F or not high & 0x0F:
         return None, "no value", summer
-    value = _moment(low, high, 0, hour & 0x1F, minute & 0x3F, second & 0x3F)
+    value = _moment(data[3:5], 0, hour & 0x1F, minute & 0x3F, second & 0x3F)
     return value, "" if value else f"no such time: {data.hex().upper()}", summer
 
 

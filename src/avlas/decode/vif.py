@@ -219,14 +219,16 @@ RECORD_ERRORS: dict[int, str] = {
 }
 
 _PER = {
-    0x20: "s", 0x21: "min", 0x22: "h", 0x23: "d", 0x24: "week", 0x25: "month", 0x26: "year", 0x27: "revolution",
-    0x28: "input pulse on channel 0", 0x29: "input pulse on channel 1",
+    0x20: "s", 0x21: "min", 0x22: "h", 0x23: "d", 0x24: "week", 0x25: "month", 0x26: "year",
+    0x27: "revolution", 0x28: "input pulse on channel 0", 0x29: "input pulse on channel 1",
     0x2A: "output pulse on channel 0", 0x2B: "output pulse on channel 1",
-    0x2C: "l", 0x2D: "m³", 0x2E: "kg", 0x2F: "K", 0x30: "kWh", 0x31: "GJ", 0x32: "kW", 0x33: "(K·l)", 0x34: "V",
-    0x35: "A",
+    0x2C: "l", 0x2D: "m³", 0x2E: "kg", 0x2F: "K", 0x30: "kWh", 0x31: "GJ", 0x32: "kW", 0x33: "(K·l)",
+    0x34: "V", 0x35: "A",
 }  # fmt: skip
 # The additive constant of VIFE 78-7B counts in the table's own unit (Wh, W, J), not in ours.
 _OWN_UNIT = {"kWh": -3, "kW": -3, "GJ": -9, "GJ/h": -9}
+_RATES = frozenset({"power", "volume_flow", "mass_flow", "reactive_power", "apparent_power"})
+_LAST_PER_TIME = 0x26
 _TIMES = {0x36: "s", 0x37: "s/V", 0x38: "s/A"}
 _WORDS = {
     0x12: "average",
@@ -328,7 +330,9 @@ def _with_vife(meaning: Meaning, code: int) -> Meaning:
     if code in _WORDS:
         return _add(meaning, _WORDS[code])
     if code in _PER:
-        return replace(_add(meaning, f"per {_PER[code]}"), unit=f"{meaning.unit}/{_PER[code]}")
+        rate = meaning.quantity in _RATES and code <= _LAST_PER_TIME  # its extreme or mean over that time
+        unit = meaning.unit if rate else f"{meaning.unit}/{_PER[code]}"
+        return replace(_add(meaning, f"per {_PER[code]}"), unit=unit)
     if code in _TIMES:
         return replace(_add(meaning, f"times {_TIMES[code]}"), unit=f"{meaning.unit}·{_TIMES[code]}")
     if code == 0x39:
@@ -361,6 +365,6 @@ def _with_limit(meaning: Meaning, code: int) -> Meaning:
         return replace(
             _add(meaning, f"duration of {which}"), kind=NUMBER, unit=_SMHD[code & 0x03], exponent=0
         )
-    if 0x68 <= code and code & 0x02:
+    if code >= 0x68 and code & 0x02:
         return replace(_add(meaning, f"{edge} of {which}"), kind=TIME, unit="", exponent=0)
     return _add(meaning, f"reserved VIFE {code:02X}")
