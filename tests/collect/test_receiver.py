@@ -15,6 +15,7 @@ import pytest
 
 from avlas.collect import receiver as module
 from avlas.collect.receiver import Receiver, Spec, SpecError, make_driver, parse_spec
+from avlas.collect.texts import words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -130,8 +131,12 @@ def test_spec(text: str, spec: Spec) -> None:
     ],
 )
 def test_bad_spec_says_how_to_write_one(text: str) -> None:
-    with pytest.raises(SpecError, match=r"host:port|Write it like"):
+    with pytest.raises(SpecError) as caught:
         parse_spec(text)
+    for language in ("sv", "en"):
+        assert text in words(caught.value.notice, language) or "/dev/ttyUSB0" in words(
+            caught.value.notice, language
+        )
 
 
 def test_bad_link_mode() -> None:

@@ -77,21 +77,21 @@ def test_lines_with_numbers(write, encoding: str, packed: bool) -> None:
         (5, Heard(FRAME, CHANGED)),
     ]
     assert recording.position == recording.size > 0
-    assert recording.own_times == 0
+    assert recording.without_time == 2
 
 
 def test_time_given(write) -> None:
     path = write(f"telegram=|{HEX}|\ntelegram=|{HEX}|+1.5\n")
     recording = Recording(path, AT)
     assert [event.heard_at for _, event in recording] == [AT, AT.replace(microsecond=500000, second=43)]
-    assert recording.own_times == 1
+    assert recording.without_time == 1
     assert [event.heard_at for _, event in Recording(path)] == [CHANGED, CHANGED]
 
 
 def test_own_times(write) -> None:
     recording = Recording(write(RTL), datetime(2020, 1, 1, tzinfo=UTC))
     assert list(recording) == [(1, Heard(FRAME, AT))]
-    assert recording.own_times == 1
+    assert recording.without_time == 0
 
 
 def test_a_file_changed_in_the_future_is_not_believed(write) -> None:

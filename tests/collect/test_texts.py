@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 import avlas.collect
-from avlas.collect.drivers import texts
+from avlas.collect import texts
 
 
 def blanks(text: str) -> set[str]:
@@ -26,6 +26,6 @@ def test_both_languages(text_id: str) -> None:
 def test_every_notice_has_its_text() -> None:
     folder = Path(avlas.collect.__file__).parent
     source = "".join(path.read_text() for path in folder.rglob("*.py"))
-    used = set(re.findall(r'(?:Notice\(\s*"\w+",\s*|BadFrame\()"(\w+)"', source))
+    used = set(re.findall(r'(?:Notice\(\s*"\w+",\s*|(?:BadFrame|SpecError|say)\(\s*)"(\w+)"', source))
     assert len(used) > 20
     assert used <= set(texts.TEXTS)

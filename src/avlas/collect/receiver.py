@@ -60,7 +60,11 @@ READ_SIZE: Final = 65_536
 
 
 class SpecError(ValueError):
-    """A receiver's description that can't be understood; the message says how to write one."""
+    """A receiver's description that can't be understood; ``notice`` says how to write one."""
+
+    def __init__(self, text_id: str, **detail: str) -> None:
+        super().__init__(text_id, detail)
+        self.notice = Notice("error", text_id, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +94,20 @@ def parse_spec(text: str) -> Spec:
     driver, colon, where = text.strip().partition(":")
     driver = driver.lower()
     if not colon or not where:
-        raise SpecError(f"{text!r} is no receiver. Write it like: {EXAMPLES}")
+        raise SpecError("spec_none", spec=text, examples=EXAMPLES)
     if driver == "file":
         return Spec("file", "file", where.removeprefix("//"))
     if driver != "im871a" and driver not in LINE_DRIVERS:
         known = ", ".join(("im871a", *LINE_DRIVERS, "file"))
-        raise SpecError(f"{driver!r} is no kind of receiver known here ({known}). Write it like: {EXAMPLES}")
+        raise SpecError("spec_driver", driver=driver, known=known, examples=EXAMPLES)
     if where in ("stdin", "-"):
         if driver == "im871a":
-            raise SpecError(
-                "an im871a needs a serial port (or tcp://host:port): it must be written to as well"
-            )
+            raise SpecError("spec_stdin", examples=EXAMPLES)
         return Spec(driver, "stdin", "")
     if where.startswith("tcp://"):
         host, _, port = where.removeprefix("tcp://").rstrip("/").rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise SpecError(f"{text!r} needs a host and a port: {driver}:tcp://host:port")
+            raise SpecError("spec_tcp", spec=text, driver=driver)
         return Spec(driver, "tcp", f"{host}:{port}")
     port_name, _, rate = where.rpartition(":")
     if port_name and rate.isdecimal():
@@ -118,7 +120,7 @@ def make_driver(spec: Spec, link_mode: str) -> Driver:
     if spec.driver != "im871a":
         return LINE_DRIVERS[spec.driver]()
     if link_mode not in LINK_MODES:
-        raise SpecError(f"{link_mode!r} is no link mode; choose one of {', '.join(LINK_MODES)}")
+        raise SpecError("spec_link_mode", mode=link_mode, known=", ".join(LINK_MODES))
     return Im871a(link_mode)
 
 
@@ -464,7 +466,7 @@ class Receiver:
         return Received(replace(heard, heard_at=None), now.timestamp())
 
     def _say(self, notice: Notice) -> bool:
-        """Pass a notice on, unless this kind was said within the minute on this connection; whether it was."""
+        """Pass a notice on, unless its kind was said within the minute on this connection; whether it was."""
         now = asyncio.get_running_loop().time()
         if now - self._said_at.get(notice.text_id, -SAME_NOTICE_EVERY) < SAME_NOTICE_EVERY:
             return False

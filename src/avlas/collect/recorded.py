@@ -42,15 +42,17 @@ class Recording:
 
     ``kind`` is "hex", "wmbusmeters" or "rtl_wmbus". Telegrams of kinds without times of their own get
     ``fallback_at`` (UTC): ``heard_at`` if given, else when the file was last changed, which is never before
-    they were heard and stays the same however often the file is read. ``own_times`` counts those with a time
-    of their own. ``size`` and ``position`` are bytes of the file as stored, for a progress bar.
+    they were heard and stays the same however often the file is read. ``without_time`` counts these,
+    ``bad_crc`` the telegrams that the source itself marked as damaged. ``size`` and ``position`` are bytes of
+    the file as stored, for a progress bar.
 
     Raises OSError when the file can't be read, NotRecorded when it is none.
     """
 
     def __init__(self, path: Path, heard_at: datetime | None = None) -> None:
         self.path = path
-        self.own_times = 0
+        self.without_time = 0
+        self.bad_crc = 0
         with path.open("rb") as file:
             begins = file.read(LOOK_AT)
         info = path.stat()
@@ -87,6 +89,7 @@ class Recording:
                         continue
                     for event in driver.line(line.strip(), number):
                         yield number, self._with_time(event)
+                    self.bad_crc = driver.bad_crc
             except (EOFError, zlib.error, gzip.BadGzipFile):
                 yield number + 1, Notice("warning", "file_cut_short", {"line": number + 1})
             self.position = self.size
@@ -100,8 +103,8 @@ class Recording:
         if isinstance(event, Notice):
             return event
         if event.heard_at is not None:
-            self.own_times += 1
             return event
+        self.without_time += 1
         return Heard(event.frame, self.fallback_at, event.rssi_dbm, event.wired)
 
 

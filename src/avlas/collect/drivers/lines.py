@@ -19,6 +19,7 @@ class LineDriver(ABC):
 
     def __init__(self) -> None:
         self.damaged = 0
+        self.bad_crc = 0  # those among them that the source marked so
         self._rest = bytearray()
         self._number = 0
         self._skipping = False

@@ -42,6 +42,7 @@ class RtlWmbusLines(LineDriver):
             return [Notice("warning", "line_cut_short", {"line": number})]
         if fields[1] != "1":
             self.damaged += 1
+            self.bad_crc += 1
             return []
         heard_at = utc(fields[3])
         events: list[Event] = []

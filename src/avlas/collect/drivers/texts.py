@@ -19,7 +19,10 @@ class Text(NamedTuple):
 
 
 def say(texts: Mapping[str, Text], text_id: str, detail: Mapping[str, object], language: str = "en") -> str:
-    """The sentence in ``language`` ("sv" or anything else for English), its blanks filled."""
+    """The sentence in ``language`` ("sv" or anything else for English), its blanks filled.
+
+    It does not name the line that a detail ``line`` gives: whoever shows it knows the file and says both.
+    """
     text = texts[text_id]
     return (text.sv if language == "sv" else text.en).format_map(detail)
 
@@ -27,43 +30,43 @@ def say(texts: Mapping[str, Text], text_id: str, detail: Mapping[str, object], l
 TEXTS: dict[str, Text] = {
     # a line of text that is no telegram
     "line_not_hex": Text(
-        "line {line}: {character} is no hexadecimal digit",
-        "rad {line}: {character} är ingen hexadecimal siffra",
+        "{character} is no hexadecimal digit",
+        "{character} är ingen hexadecimal siffra",
     ),
     "line_odd_digits": Text(
-        "line {line}: {digits} hexadecimal digits; half a byte is missing",
-        "rad {line}: {digits} hexadecimala siffror; en halv byte saknas",
+        "{digits} hexadecimal digits; half a byte is missing",
+        "{digits} hexadecimala siffror; en halv byte saknas",
     ),
-    "line_empty": Text("line {line}: no telegram", "rad {line}: inget telegram"),
+    "line_empty": Text("no telegram", "inget telegram"),
     "line_length": Text(
-        "line {line}: the length byte says {says} bytes, but {follow} follow",
-        "rad {line}: längdbyten säger {says} byte, men {follow} följer",
+        "the length byte says {says} bytes, but {follow} follow",
+        "längdbyten säger {says} byte, men {follow} följer",
     ),
-    "line_crc": Text("line {line}: wrong link checksum (CRC)", "rad {line}: fel kontrollsumma (CRC)"),
+    "line_crc": Text("wrong link checksum (CRC)", "fel kontrollsumma (CRC)"),
     "line_too_long": Text(
-        "line {line}: longer than {most} bytes, skipped",
-        "rad {line}: längre än {most} byte, hoppas över",
+        "longer than {most} bytes, skipped",
+        "längre än {most} byte, hoppas över",
     ),
-    "line_unknown": Text("line {line}: not understood", "rad {line}: förstås inte"),
+    "line_unknown": Text("not understood", "förstås inte"),
     "line_cut_short": Text(
-        "line {line}: cut short or garbled, no telegram in it",
-        "rad {line}: avhuggen eller förvanskad, inget telegram i den",
+        "cut short or garbled, no telegram in it",
+        "avhuggen eller förvanskad, inget telegram i den",
     ),
     "line_time": Text(
-        "line {line}: {time} is no date and time; the telegram is kept without",
-        "rad {line}: {time} är ingen tidpunkt; telegrammet behålls utan",
+        "{time} is no date and time; the telegram is kept without",
+        "{time} är ingen tidpunkt; telegrammet behålls utan",
     ),
     "line_key_ignored": Text(
-        "line {line}: keys beside telegrams are not used; add them under Keys",
-        "rad {line}: nycklar bredvid telegram används inte; lägg in dem under Nycklar",
+        "keys beside telegrams are not used; add them under Keys",
+        "nycklar bredvid telegram används inte; lägg in dem under Nycklar",
     ),
     "line_noise": Text(
         "{bytes} damaged bytes were skipped on the line",
         "{bytes} skadade byte på ledningen hoppades över",
     ),
     "file_cut_short": Text(
-        "line {line}: the compressed file is damaged or cut short here; what stands before it was read",
-        "rad {line}: den komprimerade filen är skadad eller avhuggen här; det som står före lästes",
+        "the compressed file is damaged or cut short here; what stands before it was read",
+        "den komprimerade filen är skadad eller avhuggen här; det som står före lästes",
     ),
     "source_exiting": Text("rtl_wmbus says that it stops", "rtl_wmbus säger att det avslutas"),
     # iM871A
@@ -81,6 +84,27 @@ TEXTS: dict[str, Text] = {
         "mottagaren svarade fel: {got}; inställningen görs om",
     ),
     "receiver_answers_again": Text("the receiver answers again", "mottagaren svarar igen"),
+    # how a receiver is described
+    "spec_none": Text(
+        "{spec} describes no receiver. Write it like: {examples}",
+        "{spec} beskriver ingen mottagare. Skriv som: {examples}",
+    ),
+    "spec_driver": Text(
+        "{driver} is no kind of receiver known here ({known}). Write it like: {examples}",
+        "{driver} är ingen känd sorts mottagare ({known}). Skriv som: {examples}",
+    ),
+    "spec_stdin": Text(
+        "an im871a must be written to as well, so it needs a port. Write it like: {examples}",
+        "en im871a måste även skrivas till, så den behöver en port. Skriv som: {examples}",
+    ),
+    "spec_tcp": Text(
+        "{spec} needs a host and a port: {driver}:tcp://host:port",
+        "{spec} behöver en dator och en port: {driver}:tcp://dator:port",
+    ),
+    "spec_link_mode": Text(
+        "{mode} is no link mode; choose one of {known}",
+        "{mode} är inget radioläge; välj något av {known}",
+    ),
     # the line itself
     "port_missing": Text(
         "{where} is not there; is the receiver plugged in? It is looked for again and again",

@@ -1,0 +1,394 @@
+"""Collectors at work: what receivers hear goes to ingest, batch by batch, and nothing is dropped on the way.
+
+A batch is let go only after ingest has committed it. While the database is locked, full or away the batch is
+kept and tried again; the receiver's bounded buffer takes what comes meanwhile. At a stop what was received is
+committed first; if the database will not have it, it is put aside in a file and stored at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import numpy as np
+from django.conf import settings
+from django.db import DataError, IntegrityError, NotSupportedError, connection
+from django.db.models import F
+from django.db.utils import Error
+from django.utils.translation import get_language
+
+from avlas.collect import put_aside, texts
+from avlas.collect.drivers.heard import Notice
+from avlas.collect.receiver import Receiver, SpecError, parse_spec
+from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
+from avlas.meters.models import Collector, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from avlas.collect.receiver import Received
+
+P = ParamSpec("P")
+T = TypeVar("T")
+log = logging.getLogger("avlas.collect")
+
+LOOK_FOR_CHANGES: Final = 3.0
+"""Seconds between looks at the table of collectors: so soon a change on a page takes effect."""
+WRITE_STATUS: Final = 5.0
+FIRST_RETRY, LAST_RETRY = 0.5, 10.0
+STOP_WITHIN: Final = 5.0
+"""Seconds after a stop from which a failure of the database means that what is left is put aside."""
+NOT_RECEIVERS: Final = ("import", "api")
+
+STATUS_OF: Final = {
+    "connected": "running",
+    "connected_again": "running",
+    "receiver_ready": "running",
+    "receiver_answers_again": "running",
+    "receiver_no_answer": "waiting",
+    "receiver_wrong_answer": "waiting",
+    "overflow": "running",
+    "telegram_refused": "running",
+    "heard_again": "running",
+    "database_again": "running",
+    "finished": "stopped",
+    "stopped": "stopped",
+    "removed": "stopped",
+}
+"""The status that a notice means; otherwise those of level error mean waiting, and others change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A collector's row as far as it decides how to collect."""
+
+    id: int
+    name: str
+    spec: str
+    link_mode: str
+
+
+class Database:
+    """The one thread in which collectors use the database, so that they don't lock one another out."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "database")
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do ``work`` in the thread; after an error the connection is closed: the next try is a fresh one."""
+
+        def do() -> T:
+            try:
+                return work(*args, **kwargs)
+            except Error:
+                connection.close()
+                raise
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+
+    async def close(self) -> None:
+        """Close the connection and end the thread."""
+        await self.run(connection.close)
+        self._thread.shutdown()
+
+
+class Collecting:
+    """One collector at work: ``run`` ends when its source does, or after ``stop``, with everything stored."""
+
+    def __init__(self, entry: Entry, database: Database) -> None:
+        self.entry = entry
+        self.total = IngestResult()
+        self._database = database
+        self._stopping = asyncio.Event()
+        self._stop_at = 0.0
+        self._receiver: Receiver | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._status = ("starting", texts.pack("starting", {}))
+        self._trouble = ""
+        self._given_up = False
+        self._damaged_told = 0
+        self._last_heard = 0.0
+        self._last_heard_told = 0.0
+        self._changed = True
+
+    def stop(self) -> None:
+        """Stop listening; ``run`` then stores what was received and returns."""
+        self._stopping.set()
+        self._stop_at = time.monotonic()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def run(self) -> None:
+        """Collect. Raises nothing for what a receiver or the database does."""
+        status = asyncio.create_task(self._keep_status())
+        try:
+            await self._collect()
+        except Collector.DoesNotExist:
+            self._say(Notice("info", "removed"))
+        finally:
+            await _end(status)
+            if self._reading is not None:
+                await _end(self._reading)
+            await self._write_status()
+
+    async def _collect(self) -> None:
+        try:
+            receiver = Receiver(
+                parse_spec(self.entry.spec), link_mode=self.entry.link_mode, on_notice=self._say
+            )
+        except SpecError as error:
+            self._say(error.notice)
+            self._status = ("failed", self._status[1])
+            return
+        self._receiver = receiver
+        self._reading = asyncio.create_task(receiver.run())
+        await asyncio.sleep(
+            0
+        )  # let it begin: a task cancelled before that would never say that it is finished
+        if self._stopping.is_set():
+            self._reading.cancel()
+        await self._take_up()
+        while batch := await receiver.next_batch():
+            self._last_heard = max(self._last_heard, *(received.at for received in batch))
+            await self._store(batch)
+        if self._stopping.is_set():
+            self._say(Notice("info", "stopped"))
+        elif self._status[0] == "waiting":  # it ended for good with an error: a file that isn't there
+            self._status = ("failed", self._status[1])
+
+    # ---- storing
+
+    async def _store(self, batch: list[Received]) -> bool:
+        """Hand a batch to ingest and try until it is committed; False when it was put aside instead."""
+        kept = True
+        for wired in (False, True):
+            part = [received for received in batch if received.heard.wired == wired]
+            if part:
+                kept &= await self._ingest(part)
+        return kept
+
+    async def _ingest(self, part: list[Received]) -> bool:
+        wait = FIRST_RETRY
+        while True:
+            if self._given_up:
+                self._put_aside(part)
+                return False
+            try:
+                self.total.add(await self._database.run(ingest, telegram_batch(self.entry.id, part)))
+            except Collector.DoesNotExist:
+                raise
+            except (DataError, IntegrityError, NotSupportedError) as error:
+                return await self._divide(part, error)
+            except Error as error:
+                self._tell_trouble(error, len(part))
+                self._given_up = self._stopping.is_set() and time.monotonic() - self._stop_at > STOP_WITHIN
+                await self._pause(wait)
+                wait = min(wait * 2, LAST_RETRY)
+            except Exception as error:  # an error in our own code must not stop the other telegrams
+                log.exception("%s: a batch of %d telegrams could not be stored", self.entry.name, len(part))
+                return await self._divide(part, error)
+            else:
+                if self._trouble:
+                    self._trouble = ""
+                    self._say(Notice("info", "database_again"))
+                return True
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try; a stop cuts it short."""
+        if self._stopping.is_set():
+            await asyncio.sleep(FIRST_RETRY)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _divide(self, part: list[Received], error: Exception) -> bool:
+        """Store the halves apart, so that one telegram that nothing can store does not hold up the others."""
+        if len(part) > 1:
+            middle = len(part) // 2
+            first = await self._ingest(part[:middle])
+            return await self._ingest(part[middle:]) and first
+        path = aside_folder() / f"refused-{self.entry.id}.txt"
+        try:
+            put_aside.put(path, part)
+        except OSError:
+            log.exception("%s: refused telegram %s", self.entry.name, part[0].heard.frame.hex())
+        self._say(Notice("error", "telegram_refused", {"reason": str(error)[:100], "path": str(path)}))
+        return True
+
+    def _tell_trouble(self, error: Error, waiting: int) -> None:
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        text_id = "database_away"
+        if "locked" in said:
+            text_id = "database_locked"
+        elif "full" in said or "No space" in said:
+            text_id = "database_full"
+        if text_id != self._trouble:
+            self._trouble = text_id
+            waiting += self._receiver.waiting if self._receiver else 0
+            self._say(Notice("error", text_id, {"waiting": waiting, "reason": said[:100]}))
+
+    # ---- what is left at a stop
+
+    @property
+    def _aside(self) -> Path:
+        return aside_folder() / f"collector-{self.entry.id}.txt"
+
+    def _put_aside(self, part: list[Received]) -> None:
+        detail: dict[str, str | int | float] = {"telegrams": len(part), "path": str(self._aside)}
+        try:
+            put_aside.put(self._aside, part)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._say(Notice("error", "put_aside_lost", {**detail, "reason": reason}))
+        else:
+            self._say(Notice("warning", "put_aside", detail))
+
+    async def _take_up(self) -> None:
+        """Store what was put aside at the last stop; storing a telegram twice changes nothing."""
+        path = self._aside
+        received = await asyncio.to_thread(put_aside.take, path)
+        if received and await self._store(received):
+            path.unlink(missing_ok=True)
+            self._say(Notice("info", "taken_up", {"telegrams": len(received)}))
+
+    # ---- saying how it goes
+
+    def _say(self, notice: Notice) -> None:
+        level = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}[notice.level]
+        log.log(level, "%s: %s", self.entry.name, texts.words(notice, get_language() or "en"))
+        status = STATUS_OF.get(notice.text_id, "waiting" if notice.level == "error" else None)
+        if status is not None:
+            self._status = (status, texts.pack(notice.text_id, notice.detail))
+            self._changed = True
+
+    async def _keep_status(self) -> None:
+        while True:
+            await self._write_status()
+            await asyncio.sleep(WRITE_STATUS)
+
+    async def _write_status(self) -> None:
+        """Write status, last telegram and damage into the collector's row, if the database is there."""
+        receiver = self._receiver
+        damaged = receiver.damaged + receiver.lost if receiver else 0
+        fields: dict[str, Any] = {}
+        if self._changed:
+            fields["status"], fields["status_text"] = self._status
+            fields["status_at"] = datetime.now(UTC)
+        last_heard = self._last_heard
+        if last_heard > self._last_heard_told:
+            fields["last_heard_at"] = datetime.fromtimestamp(last_heard, UTC)
+        if damaged > self._damaged_told:
+            fields["damaged"] = F("damaged") + (damaged - self._damaged_told)
+        if not fields:
+            return
+        status = self._status
+        try:
+            await self._database.run(Collector.objects.filter(pk=self.entry.id).update, **fields)
+        except Error:
+            return
+        self._damaged_told = damaged
+        self._last_heard_told = last_heard
+        self._changed = self._status != status
+
+
+def telegram_batch(collector_id: int, received: Sequence[Received]) -> TelegramBatch:
+    """Telegrams of one road (all radio or all wired) as ingest takes them."""
+    nan = float("nan")
+    wired = received[0].heard.wired
+    return TelegramBatch(
+        collector_id=collector_id,
+        frames=[one.heard.frame for one in received],
+        heard_at=np.array([one.at for one in received], np.float64),
+        rssi_dbm=np.array(
+            [nan if one.heard.rssi_dbm is None else one.heard.rssi_dbm for one in received], np.float32
+        ),
+        wired=wired,
+        source=Source.WIRED if wired else Source.RADIO,
+    )
+
+
+def aside_folder() -> Path:
+    """Where telegrams are put aside."""
+    folder: Path = settings.DATA / "put-aside"
+    return folder
+
+
+def load_entries(only: Sequence[int] | None) -> list[Entry]:
+    """The collectors to run: those with the ids ``only``, or all active ones that are receivers."""
+    rows = Collector.objects.exclude(spec__in=NOT_RECEIVERS)
+    rows = rows.filter(active=True) if only is None else rows.filter(pk__in=only)
+    return [
+        Entry(*row) for row in rows.order_by("pk").values_list("pk", "name", "spec", "link_mode").iterator()
+    ]
+
+
+async def collect(only: Sequence[int] | None = None, *, on_idle: Callable[[], None] | None = None) -> None:
+    """Run collectors until SIGTERM or SIGINT, then store what was received and return.
+
+    ``only``: these collectors, and return too when all their sources have ended. Otherwise every active one
+    of the database; rows added, changed, switched off or removed meanwhile take effect within seconds.
+    ``on_idle`` is called once when there is none to begin with. Raises django.db.Error when the database
+    can't be read at the start.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(signal_number, stopping.set)
+    database = Database()
+    running: dict[Entry, tuple[Collecting, asyncio.Task[None]]] = {}
+    try:
+        wanted = await database.run(load_entries, only)
+        if not wanted and on_idle is not None:
+            on_idle()
+        while not stopping.is_set():
+            _adjust(running, wanted, database)
+            if only is not None and all(task.done() for _, task in running.values()):
+                break
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), LOOK_FOR_CHANGES)
+            with contextlib.suppress(Error):  # the collectors tell that the database is away
+                wanted = await database.run(load_entries, only)
+    finally:
+        _adjust(running, [], database)
+        await asyncio.gather(*(task for _, task in running.values()), return_exceptions=True)
+        await database.close()
+
+
+def _adjust(
+    running: dict[Entry, tuple[Collecting, asyncio.Task[None]]], wanted: Sequence[Entry], database: Database
+) -> None:
+    """Stop what is no longer wanted; start what is new, once an older form of it has let go of its line."""
+    for entry, (collecting, task) in list(running.items()):
+        if task.done():
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                log.error("%s: stopped by an error in the program; starting anew", entry.name, exc_info=error)
+            if error is not None or entry not in wanted:
+                del running[entry]
+        elif entry not in wanted:
+            collecting.stop()
+    busy = {entry.id for entry in running}
+    for entry in wanted:
+        if entry not in running and entry.id not in busy:
+            collecting = Collecting(entry, database)
+            running[entry] = (collecting, asyncio.create_task(collecting.run()))
+
+
+def run_collectors(only: Sequence[int] | None = None, *, on_idle: Callable[[], None] | None = None) -> None:
+    """``collect`` in an event loop of its own: what `avlas collect` and the supervisor call."""
+    asyncio.run(collect(only, on_idle=on_idle))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
