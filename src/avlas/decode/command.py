@@ -21,21 +21,23 @@ from json import dumps
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from avlas.decode.afl import Assembler
 from avlas.decode.compact import Layouts
 from avlas.decode.errors import DecodeError
 from avlas.decode.explain import explain, explain_bad_input, explain_error, render
-from avlas.decode.families import assign
+from avlas.decode.families import assign, meter_address
 from avlas.decode.single import telegram
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from avlas.decode.types import Address, Header, InfoCode, Record, Telegram
+    from avlas.decode.types import Address, InfoCode, Record, Telegram
 
 FORMATS = ("auto", "a", "a-crc", "b-crc", "wired")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _BETWEEN = re.compile(r"[_|:]")
 _KEY_LENGTH = 32
+_INTEGERS = (1, 2, 3, 4, 6, 7)  # data fields of the DIF
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Decode everything given; the exit status is 0 whatever the telegrams were."""
-    layouts = Layouts.shipped()
-    answer = _answer_json if args.json else _answer_text
+    decoder = _Decoder(args.format)
     for number, line in _numbered(args.telegrams or _standard_input()):
         parsed = _parse(line, args.key)
-        print(answer(parsed, number, args, layouts), flush=True)
+        answer = (
+            _answer_json(parsed, number, decoder)
+            if args.json
+            else _answer_text(parsed, number, args, decoder)
+        )
+        print(answer, flush=True)
     return 0
+
+
+class _Decoder:
+    """Decodes one telegram after the other and remembers what the next ones need: layouts and fragments."""
+
+    def __init__(self, frame_format: str) -> None:
+        self.format = frame_format
+        self.layouts = Layouts.shipped()
+        self.fragments = Assembler()
+
+    def decode(self, frame: bytes, key: bytes | None) -> Telegram:
+        """The telegram, or the whole message of which it is the last fragment. Raises DecodeError."""
+        whole = self.fragments.add(frame) if self.format in ("auto", "a") else frame
+        joined = whole is not None and whole is not frame
+        decoded = telegram(
+            whole or frame,
+            key,
+            format="assembled" if joined else self.format,
+            layouts=self.layouts,
+            accept_clear=True,
+        )
+        self.layouts.learn(decoded)
+        return decoded
 
 
 def as_json(decoded: Telegram) -> dict[str, Any]:
@@ -83,7 +112,7 @@ def as_json(decoded: Telegram) -> dict[str, Any]:
     codes = assign(decoded.header, decoded.records)
     meanings = [code for code in decoded.info_codes if code.source != "status"]
     return {
-        **_who(decoded.header),
+        **_who(meter_address(decoded.header, decoded.records)),
         "medium": decoded.medium,
         "model": decoded.model,
         "family": decoded.family,
@@ -102,7 +131,7 @@ def as_json(decoded: Telegram) -> dict[str, Any]:
 
 def error_json(error: DecodeError) -> dict[str, Any]:
     """Why a telegram could not be decoded, with what could be read of its header."""
-    who = _who(error.header) if error.header else {}
+    who = _who(error.header.address or error.header.link_address) if error.header else {}
     return {"error": error.kind, "message": error.message, **who}
 
 
@@ -123,8 +152,7 @@ def to_line(value: object) -> str:
     return dumps(value, ensure_ascii=False)
 
 
-def _who(header: Header) -> dict[str, Any]:
-    address: Address | None = header.address or header.link_address
+def _who(address: Address | None) -> dict[str, Any]:
     if address is None:
         return {}
     return {
@@ -136,6 +164,7 @@ def _who(header: Header) -> dict[str, Any]:
 
 
 def _record(record: Record, code: str) -> dict[str, Any]:
+    """One record; tariff and subunit are left out when they are 0, raw is there when there is no value."""
     made: dict[str, Any] = {
         "quantity": record.quantity,
         "unit": record.unit,
@@ -146,13 +175,16 @@ def _record(record: Record, code: str) -> dict[str, Any]:
         "subunit": record.subunit,
         "register": code or None,
         "range": record.range,
+        "modifiers": record.modifiers,
+        "at": record.at,
+        "error": record.error,
     }
-    if record.modifiers:
-        made["modifiers"] = record.modifiers
-    if record.at is not None:
-        made["at"] = record.at
-    if record.error:
-        made["error"] = record.error
+    for key in ("tariff", "subunit", "modifiers", "at", "error"):
+        if not made[key]:
+            del made[key]
+    whole_number = record.dib and record.dib[0] & 0x0F in _INTEGERS and record.vif_key not in ("6C", "6D")
+    if record.value is None and whole_number:
+        made["raw"] = int.from_bytes(record.data, "little", signed=True)
     return made
 
 
@@ -166,19 +198,17 @@ def _meaning(code: InfoCode) -> dict[str, Any]:
     }
 
 
-def _answer_json(
-    parsed: tuple[bytes, bytes | None] | BadInput, number: int, args: argparse.Namespace, layouts: Layouts
-) -> str:
+def _answer_json(parsed: tuple[bytes, bytes | None] | BadInput, number: int, decoder: _Decoder) -> str:
     if isinstance(parsed, BadInput):
         return to_line({"error": "bad_input", "message": parsed.message, "line": number})
     try:
-        return to_line(as_json(_decode(*parsed, args, layouts)))
+        return to_line(as_json(decoder.decode(*parsed)))
     except DecodeError as error:
         return to_line(error_json(error))
 
 
 def _answer_text(
-    parsed: tuple[bytes, bytes | None] | BadInput, number: int, args: argparse.Namespace, layouts: Layouts
+    parsed: tuple[bytes, bytes | None] | BadInput, number: int, args: argparse.Namespace, decoder: _Decoder
 ) -> str:
     color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size((100, 24)).columns
@@ -186,16 +216,10 @@ def _answer_text(
         told = explain_bad_input(parsed.message, number, args.language)
     else:
         try:
-            told = explain(_decode(*parsed, args, layouts), args.language)
+            told = explain(decoder.decode(*parsed), args.language)
         except DecodeError as error:
             told = explain_error(error, parsed[0], args.language)
     return render(told, color=color, width=width) + "\n"
-
-
-def _decode(frame: bytes, key: bytes | None, args: argparse.Namespace, layouts: Layouts) -> Telegram:
-    decoded = telegram(frame, key, format=args.format, layouts=layouts, accept_clear=True)
-    layouts.learn(decoded)
-    return decoded
 
 
 def _standard_input() -> Iterator[str]:

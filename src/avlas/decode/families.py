@@ -10,13 +10,14 @@ its display can be given back exactly (``as_sent``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from avlas.decode.family_files import Family, Module, RegisterRule, shipped
+from avlas.decode.link import address as address_of
 from avlas.decode.registers import BY_CODE
 from avlas.decode.types import Dated, InfoCode
 
@@ -178,6 +179,9 @@ _SIMPLE = {  # quantity -> register, the same for every medium
     "operating_time": "operating_hours",
 }
 _ERROR_FLAGS = "FD17"
+_CONVERTERS = frozenset({0x36, 0x37})
+_ADDRESS_LENGTH = 8
+_TECHEM_TYPES = {0x43: 0x04, 0xC3: 0x04, 0x62: 0x06, 0x72: 0x16, 0x80: 0x08, 0xF0: 0x1A}
 
 # Status byte of the transport header, EN 13757-7, 7.5.6: the application's state in bits 0-1, then flags.
 _APPLICATION_STATE = {
@@ -213,7 +217,7 @@ def interpret(header: Header, records: Sequence[Record]) -> Interpretation:
     Never raises: a record that cannot be a register (no value, an error mark, an unknown unit) is left
     out here and still stands among the records.
     """
-    address = header.address or header.link_address
+    address = meter_address(header, records)
     known = find(address)
     family, who = known or (None, None)
     device_type = _device_type(address, records)
@@ -233,15 +237,34 @@ def interpret(header: Header, records: Sequence[Record]) -> Interpretation:
         info_code=info_code,
         info_codes=info_codes + status_meanings(header.status, family),
         meter_time=_meter_time(records),
-        medium=medium(address.device_type) if address else "unknown",
+        medium=medium(device_type),
         model=who.model if who else "",
         family=family.name if family else "",
     )
 
 
+def named_records(header: Header, records: Sequence[Record]) -> tuple[Record, ...]:
+    """The records with quantity and unit as the meter's family names them, where the standard does not."""
+    known = find(meter_address(header, records))
+    if known is None or not known[0].names:
+        return tuple(records)
+    return tuple(_named(known[0], record) for record in records)
+
+
+def meter_address(header: Header, records: Iterable[Record]) -> Address | None:
+    """Whose values these are: behind a radio converter the meter of which it sends the number (VIF 79)."""
+    sender = header.address or header.link_address
+    if sender and sender.device_type in _CONVERTERS:
+        for record in records:
+            if record.vif_key == "79" and record.storage == 0 and len(record.data) == _ADDRESS_LENGTH:
+                raw = record.data
+                return address_of(raw[4:6] + raw[:4] + raw[6:])
+    return sender
+
+
 def assign(header: Header, records: Sequence[Record]) -> tuple[str, ...]:
     """For each record the code of the register it is (now or dated), "" for none; for explanations."""
-    address = header.address or header.link_address
+    address = meter_address(header, records)
     known = find(address)
     rules = _assign(known[0] if known else None, _device_type(address, records), records)
     return tuple(code for code, _unit in rules)
@@ -345,9 +368,26 @@ def _by_address() -> dict[tuple[str, int, int], tuple[Family, Who]]:
 _INDEX: dict[tuple[str, int, int], tuple[Family, Who]] = {}
 
 
+def _named(family: Family, record: Record) -> Record:
+    vib = record.vib.hex().upper()
+    for rule in family.names:
+        fits = rule.vib == vib if rule.vib else rule.of == _QUANTITY_OF.get(record.vif_key)
+        if not fits or rule.subunit not in (None, record.subunit):
+            continue
+        value = record.value
+        if rule.scale != 1 and isinstance(value, int | Decimal):
+            value = _EXACT.multiply(Decimal(value), rule.scale)
+        elif rule.scale != 1 and isinstance(value, float):
+            value *= float(rule.scale)
+        return replace(record, quantity=rule.quantity, unit=rule.unit, value=value)
+    return record
+
+
 def _device_type(address: Address | None, records: Iterable[Record]) -> int:
     """The meter's device type; where the address does not tell one (0F, a radio converter), what it sends."""
     device_type = address.device_type if address else 0x0F
+    if address and address.manufacturer == "TCH":
+        device_type = _TECHEM_TYPES.get(device_type, device_type)  # numbers of its own, outside the standard
     if device_type not in (0x00, 0x0E, 0x0F, 0x31, 0x36, 0x37):
         return device_type
     sends = {_QUANTITY_OF.get(record.vif_key) for record in records}

@@ -89,6 +89,18 @@ class RegisterRule:
 
 
 @dataclass(frozen=True, slots=True)
+class NameRule:
+    """What a record is that the standard leaves to the manufacturer, or that this meter means otherwise."""
+
+    quantity: str  # snake_case English, as in types.Record
+    unit: str
+    vib: str = ""  # the exact VIF/VIFE bytes; else ``of`` decides
+    of: str = ""  # the quantity the standard gives it
+    subunit: int | None = None  # only of this one
+    scale: Decimal = Decimal(1)  # the raw value times this is in ``unit``
+
+
+@dataclass(frozen=True, slots=True)
 class TailRule:
     """A register at a fixed place in the manufacturer data behind DIF 0F/1F (unsigned, little-endian)."""
 
@@ -149,6 +161,7 @@ class Family:
     title: str
     meters: tuple[Who, ...]
     registers: tuple[RegisterRule, ...]
+    names: tuple[NameRule, ...]
     tail: tuple[TailRule, ...]
     info: tuple[InfoRule, ...]
     status: tuple[BitText, ...]  # bits 5-7 of the transport header's status byte
@@ -165,6 +178,7 @@ _TOP = {
     "extends",
     "meter",
     "register",
+    "name",
     "manufacturer_data",
     "info",
     "status",
@@ -188,6 +202,7 @@ _KEYS = {
         "unit",
         "device_types",
     },
+    "name": {"quantity", "unit", "vib", "of", "subunit", "scale"},
     "manufacturer_data": {"code", "at", "length", "unit"},
     "info": {"vib", "bit", "group"},
     "bit": {"bit", "code", "sv", "en", "severity"},
@@ -196,7 +211,7 @@ _KEYS = {
     "module": {"number", "sv", "en", "roads", "features"},
     "sample": {"title", "telegram", "key", "format", "expect"},
 }
-_JOINED = ("register", "manufacturer_data", "info", "status", "module")
+_JOINED = ("register", "name", "manufacturer_data", "info", "status", "module")
 _CODE = re.compile(r"[a-z][a-z0-9_]*")
 _HEX = re.compile(r"(?:[0-9A-F]{2})+")
 
@@ -222,6 +237,8 @@ def problems(name: str, files: dict[str, dict[str, Any]]) -> list[str]:
         found += [f"meter {index}: {text}" for text in _meter_problems(who)]
     for index, rule in enumerate(raw.get("register", []), 1):
         found += [f"register {index}: {text}" for text in _register_problems(rule)]
+    for index, rule in enumerate(raw.get("name", []), 1):
+        found += [f"name {index}: {text}" for text in _name_problems(rule)]
     for index, rule in enumerate(raw.get("manufacturer_data", []), 1):
         found += [f"manufacturer_data {index}: {text}" for text in _tail_problems(rule)]
     for index, info in enumerate(raw.get("info", []), 1):
@@ -254,6 +271,7 @@ def build(name: str, files: dict[str, dict[str, Any]]) -> Family:
             RegisterRule(**{**rule, "device_types": tuple(rule.get("device_types", ()))})
             for rule in raw["register"]
         ),
+        names=tuple(NameRule(**{**rule, "scale": Decimal(rule.get("scale", "1"))}) for rule in raw["name"]),
         tail=tuple(TailRule(**rule) for rule in raw["manufacturer_data"]),
         info=tuple(InfoRule(info["vib"], _bit_texts(info)) for info in raw["info"]),
         status=_bit_texts({"bit": raw["status"]}),
@@ -343,7 +361,7 @@ def _extends_problems(name: str, files: dict[str, dict[str, Any]]) -> list[str]:
 def _entry_problems(raw: dict[str, Any]) -> list[str]:
     """Tables that are no lists of tables, and keys inside them that nobody reads."""
     found = []
-    for table in ("meter", "register", "manufacturer_data", "info", "module", "sample", "status"):
+    for table in ("meter", "register", "name", "manufacturer_data", "info", "module", "sample", "status"):
         entries = raw.get(table, [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             found.append(f"{table} must be a list of tables, written [[{table}]]")
@@ -392,6 +410,22 @@ def _register_problems(rule: dict[str, Any]) -> list[str]:
         for key in ("tariff", "subunit")
         if not isinstance(rule.get(key, 0), int) or rule.get(key, 0) < 0
     ]
+    return found
+
+
+def _name_problems(rule: dict[str, Any]) -> list[str]:
+    found = [f"{key} is missing" for key in ("quantity", "unit") if key not in rule]
+    vib, of = rule.get("vib", ""), rule.get("of", "")
+    if bool(vib) == bool(of):
+        found.append("give either vib or of")
+    if vib and not _HEX.fullmatch(vib):
+        found.append(f"vib must be capital hexadecimal bytes, not {vib!r}")
+    if of and of not in QUANTITIES:
+        found.append(f"unknown quantity {of!r}; known are {', '.join(sorted(QUANTITIES))}")
+    try:
+        Decimal(rule.get("scale", "1"))
+    except (InvalidOperation, TypeError):
+        found.append(f"scale must be a number in quotes, not {rule['scale']!r}")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from avlas.decode import compact, fixed, profiles, records, tpl
+from avlas.decode import compact, fixed, manufacturer, profiles, records, tpl
 from avlas.decode.errors import (
     ApplicationError,
     DecodeError,
@@ -14,7 +14,7 @@ from avlas.decode.errors import (
     UnknownLayout,
     Unsupported,
 )
-from avlas.decode.families import interpret
+from avlas.decode.families import interpret, named_records
 from avlas.decode.layers import Reading
 from avlas.decode.tpl import Content
 from avlas.decode.types import Header, Layout, Record, Span, Telegram
@@ -59,7 +59,7 @@ def telegram(
         raise
     header = reading.header()
     assert header is not None
-    found = tuple(content.records)
+    found = named_records(header, (*content.records, *manufacturer.unfold(header, content.records)))
     meaning = interpret(header, found)
     who = header.address or header.link_address
     return Telegram(

@@ -341,6 +341,112 @@ def modifier(text: str, language: str) -> str:
     return text
 
 
+_SPANS_SV = {
+    "L-field": "L-fält",
+    "C-field": "C-fält",
+    "M-field": "M-fält",
+    "A-field": "A-fält",
+    "access number": "åtkomstnummer",
+    "session number": "sessionsnummer",
+    "payload CRC": "CRC för innehållet",
+    "reserved": "reserverat",
+    "rest": "rest",
+    "status": "status",
+    "configuration": "konfiguration",
+    "configuration extension": "konfigurationens tillägg",
+    "check": "kontroll",
+    "address": "adress",
+    "start, L-field": "start, L-fält",
+    "check sum": "kontrollsumma",
+    "stop": "slut",
+    "filler": "utfyllnad",
+    "manufacturer data": "tillverkarens data",
+    "unreadable": "oläsligt",
+    "format signature": "formatsignatur",
+    "full frame CRC": "CRC för hela ramen",
+    "right": "rätt",
+    "message control": "meddelandestyrning",
+    "key information": "nyckelinformation",
+    "message counter": "meddelanderäknare",
+    "message authentication code": "meddelandets autentiseringskod",
+    "message length": "meddelandets längd",
+    "unknown fields of the authentication layer": "okända fält i autentiseringsskiktet",
+    "bytes after the end that the L-field announces": "byte efter det slut som L-fältet anger",
+    "90 authentication and fragmentation layer": "90 autentiserings- och fragmenteringsskikt",
+    "2F 2F: decrypted rightly": "2F 2F: rätt dekrypterat",
+    "2F 2F: content stands in clear": "2F 2F: innehållet står i klartext",
+    "one-way": "enkelriktad",
+    "no error": "inget fel",
+    "none": "ingen",
+    "no value": "inget värde",
+    "no data": "inga data",
+    "invalid": "ogiltigt",
+    "the meter marks its time as invalid": "mätaren märker sin tid som ogiltig",
+    "no value (not a number)": "inget värde (inte ett tal)",
+}
+_SPAN_PATTERNS_SV = tuple(
+    (re.compile(pattern), swedish)
+    for pattern, swedish in (
+        (r"\b(\d+) bytes follow\b", r"\1 byte följer"),
+        (r"\b(\d+) bytes of header follow\b", r"\1 byte huvud följer"),
+        (r"\b(\d+) idle bytes 2F\b", r"\1 tomma byte 2F"),
+        (r"\b(\d+) bytes\b", r"\1 byte"),
+        (r"^long frame\b", "lång ram"),
+        (r", CRCs were right$", ", CRC:erna stämde"),
+        (r"^manufacturer ([A-Z]{3})$", r"tillverkare \1"),
+        (r"^identification (\S+),", r"identifiering \1,"),
+        (r", type ([0-9A-F]{2})$", r", typ \1"),
+        (r"^primary address (\d+)$", r"primäradress \1"),
+        (r"\banswer of a meter\b", "svar från en mätare"),
+        (r"\bsends unasked\b", "sänder utan att ha frågats"),
+        (r"\binstallation request\b", "begär installation"),
+        (r", answer$", ", svar"),
+        (r"\bwants to be asked\b", "vill bli frågad"),
+        (r"\bextended link layer$", "utökat länkskikt"),
+        (r"\bheard by way of a repeater\b", "hörd genom en repeater"),
+        (r"\btwo-way\b", "dubbelriktad"),
+        (r"\bfast answer\b", "snabbt svar"),
+        (r"\bsynchronous\b", "synkron"),
+        (r"\bpriority\b", "prioriterad"),
+        (r"\bmay be asked\b", "får frågas"),
+        (r"\brepeated access\b", "upprepad åtkomst"),
+        (r"\bnot encrypted\b", "inte krypterat"),
+        (r"^fragment (\d+), more follows: False$", r"fragment \1, inget mer följer"),
+        (r"^fragment (\d+), more follows: True$", r"fragment \1, mer följer"),
+        (r"\bdata records$", "dataposter"),
+        (r"\bcompact frame$", "kompakt ram"),
+        (r"\bformat frame$", "formatram"),
+        (r"\bfixed data structure$", "fast datastruktur"),
+        (r"\bapplication error$", "programfel"),
+        (r"\balarm$", "larm"),
+        (r"\btransport layer only$", "bara transportskikt"),
+        (r"\bmanufacturer's own data$", "tillverkarens egna data"),
+        (r"\bunknown$", "okänt"),
+        (r"^security none\b", "ingen säkerhet"),
+        (r"^security\b", "säkerhet"),
+        (r"\bmode (\d+)", r"läge \1"),
+        (r"\b(\d+) blocks$", r"\1 block"),
+        (r"^key (\d+), key derivation (\d+)$", r"nyckel \1, nyckelhärledning \2"),
+        (r"\bapplication busy\b", "upptagen"),
+        (r"\bany application error\b", "programfel"),
+        (r"\babnormal condition\b", "onormalt tillstånd"),
+        (r"\blow battery\b", "svagt batteri"),
+        (r"\bpermanent error\b", "bestående fel"),
+        (r"\btemporary error\b", "tillfälligt fel"),
+        (r"\bmanufacturer's bits\b", "tillverkarens bitar"),
+        (r"^record error: ", "postfel: "),
+        (r"^not decimal digits: ", "inte decimala siffror: "),
+        (r"^no such (?:time|date): ", "ingen sådan tidpunkt: "),
+    )
+)
+
+
 def span_text(text: str, language: str) -> str:
     """A byte range's name or meaning, as the decoder's layers tell them."""
+    if language != "sv":
+        return text
+    if text in _SPANS_SV:
+        return _SPANS_SV[text]
+    for pattern, swedish in _SPAN_PATTERNS_SV:
+        text = pattern.sub(swedish, text)
     return text
