@@ -37,11 +37,14 @@ if "AVLAS_TEST_FOLDER" not in os.environ:
     atexit.register(shutil.rmtree, SHARED, ignore_errors=True)
 os.environ["AVLAS_TEST_FOLDER"] = str(SHARED)
 os.environ["AVLAS_DATA"] = str(SHARED / WORKER)
-os.environ["DJANGO_SETTINGS_MODULE"] = "avlas.settings"
 for _name in ("AVLAS_DATABASE", "AVLAS_SECRET", "AVLAS_MASTER_KEY", "AVLAS_ALLOWED_HOSTS", "AVLAS_LANGUAGE"):
     os.environ.pop(_name, None)
 
-django.setup()  # before any other conftest.py or test module imports a model
+# Set up before any other conftest.py or test module imports a model. A worker that inherited the variable
+# would read the settings before it came here, and take its starter's data folder for its own.
+os.environ["DJANGO_SETTINGS_MODULE"] = "avlas.settings"
+django.setup()
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 hypothesis.settings.register_profile("avlas", deadline=None)  # a busy machine is not a failed test
 hypothesis.settings.load_profile("avlas")
