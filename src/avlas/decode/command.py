@@ -257,12 +257,10 @@ def _parse(line: str, default_key: bytes | None) -> tuple[bytes, bytes | None] |
 
 
 def _key(text: str) -> bytes:
-    if len(text) != _KEY_LENGTH or not _HEX.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"a key is {_KEY_LENGTH} hexadecimal digits; there are {len(text)} signs in {text[:8]}..."
-            if len(text) != _KEY_LENGTH
-            else "a key is 32 hexadecimal digits; there is another sign in it"
-        )
+    if len(text) != _KEY_LENGTH:
+        raise argparse.ArgumentTypeError(f"a key is {_KEY_LENGTH} hexadecimal digits, not {len(text)}")
+    if not _HEX.fullmatch(text):
+        raise argparse.ArgumentTypeError("there is another sign than hexadecimal digits in the key")
     return bytes.fromhex(text)
 
 

@@ -6,13 +6,14 @@ Swedish or English, which a page shows as tables and ``render`` as text for a te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from avlas.decode.families import as_sent, assign, medium
+from avlas.decode.error_words import error_text
+from avlas.decode.families import as_sent, assign, medium, meter_address, sensor_errors
 from avlas.decode.registers import BY_CODE
 from avlas.decode.words import ADVICE, CODINGS, FUNCTIONS, LAYERS, TEXTS, modifier, quantity, span_text
 
@@ -64,16 +65,9 @@ def explain_error(error: DecodeError, frame: bytes, language: str = "en") -> Exp
     """Why a telegram could not be decoded: what is wrong, where, what to do, and what could be read."""
     title, advice = ADVICE.get(error.kind, ADVICE["decode_error"])[language]
     rows = [
-        Row("alarm", TEXTS["what"][language], error.message),
-        Row("field", TEXTS["do"][language], advice),
-        Row(
-            "field",
-            TEXTS["telegram"][language],
-            TEXTS["length"][language].format(len(frame)),
-            0,
-            len(frame),
-            _hex(frame),
-        ),
+        Row("alarm", TEXTS["what"][language], error_text(error.message, language)),
+        Row("value", TEXTS["do"][language], advice),
+        Row("field", TEXTS["telegram"][language], TEXTS["bytes"][language].format(len(frame), _hex(frame))),
     ]
     sections = [Section("problem", TEXTS["problem"][language], tuple(rows))]
     if error.header:
@@ -84,9 +78,10 @@ def explain_error(error: DecodeError, frame: bytes, language: str = "en") -> Exp
 def explain_bad_input(message: str, line: int, language: str = "en") -> Explanation:
     """A line that holds no telegram at all."""
     title, advice = ADVICE["bad_input"][language]
+    where = TEXTS["line"][language].format(line, error_text(message, language))
     rows = (
-        Row("alarm", TEXTS["what"][language], TEXTS["line"][language].format(line, message)),
-        Row("field", TEXTS["do"][language], advice),
+        Row("alarm", TEXTS["what"][language], where),
+        Row("value", TEXTS["do"][language], advice),
     )
     return Explanation(title, (Section("problem", TEXTS["problem"][language], rows),))
 
@@ -112,7 +107,7 @@ def number_text(value: Decimal | float, language: str) -> str:
 
 
 def _title(telegram: Telegram, language: str) -> str:
-    address = telegram.header.address or telegram.header.link_address
+    address = meter_address(telegram.header, telegram.records)
     words = [telegram.model] if telegram.model else []
     if address:
         words += [medium(address.device_type, language), f"{address.manufacturer} {address.identification}"]
@@ -226,10 +221,13 @@ def _value_text(value: Value, language: str) -> str:
 
 
 def _registers(telegram: Telegram, language: str) -> Section:
-    rows = [
-        _register_row(code, value, telegram.sent.get(code), language)
-        for code, value in telegram.registers.items()
-    ]
+    broken = sensor_errors(telegram.family, telegram.registers)
+    rows = []
+    for code, value in telegram.registers.items():
+        row = _register_row(code, value, telegram.sent.get(code), language)
+        if code in broken:
+            row = replace(row, kind="alarm", meaning=f"{row.meaning} ({TEXTS['sensor_error'][language]})")
+        rows.append(row)
     if telegram.meter_time:
         rows.append(Row("value", TEXTS["meter_time"][language], f"{telegram.meter_time:%Y-%m-%d %H:%M:%S}"))
     return Section("registers", TEXTS["registers"][language], tuple(rows))

@@ -379,7 +379,8 @@ def _named(family: Family, record: Record) -> Record:
             value = _EXACT.multiply(Decimal(value), rule.scale)
         elif rule.scale != 1 and isinstance(value, float):
             value *= float(rule.scale)
-        return replace(record, quantity=rule.quantity, unit=rule.unit, value=value)
+        words = tuple(text for text in record.modifiers if not text.startswith("manufacturer's"))
+        return replace(record, quantity=rule.quantity, unit=rule.unit, value=value, modifiers=words)
     return record
 
 

@@ -4,6 +4,7 @@ The decoder itself speaks English (the standard's terms). Here its words get the
 table, texts with numbers in them by pattern. What no table knows stays English rather than getting lost.
 """
 
+# ruff: noqa: RUF001  (a multiplication sign is one)
 from __future__ import annotations
 
 import re
@@ -18,7 +19,7 @@ LAYERS: dict[str, dict[str, str]] = {  # in the order of the bytes
 
 TEXTS: dict[str, dict[str, str]] = {
     "telegram": {"en": "Telegram", "sv": "Telegram"},
-    "length": {"en": "{} bytes", "sv": "{} byte"},
+    "bytes": {"en": "{} bytes: {}", "sv": "{} byte: {}"},
     "problem": {"en": "What went wrong", "sv": "Vad som gick fel"},
     "in_clear": {"en": "What stands in clear", "sv": "Det som står i klartext"},
     "what": {"en": "Wrong", "sv": "Fel"},
@@ -35,6 +36,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "registers": {"en": "Registers", "sv": "Register"},
     "meter_time": {"en": "Meter's clock", "sv": "Mätarens klocka"},
     "dated": {"en": "Stored by the meter,", "sv": "Lagrat av mätaren,"},
+    "sensor_error": {"en": "sensor error, not a reading", "sv": "givarfel, inget mätvärde"},
     "info": {"en": "Info codes and status", "sv": "Infokoder och status"},
     "info_code": {"en": "Info code", "sv": "Infokod"},
     "all_well": {"en": "0, no irregularities", "sv": "0, inga avvikelser"},
@@ -198,7 +200,20 @@ CODINGS: tuple[dict[str, str], ...] = tuple(
     )
 )
 
+_QUANTITIES_EN = {  # where the decoder's name alone does not say enough
+    "energy_flow": "volume × flow temperature",
+    "energy_return": "volume × return temperature",
+}
 _QUANTITIES_SV = {
+    "battery_left": "återstående batteri",
+    "energy_flow": "volym × ingående temperatur",
+    "energy_return": "volym × utgående temperatur",
+    "info_code": "infokod",
+    "maximum_power": "högsta effekt",
+    "mean_power": "medeleffekt",
+    "nominal_frequency": "nominell frekvens",
+    "power_factor": "effektfaktor",
+    "radiator_temperature": "radiatortemperatur",
     "access_code_developer": "åtkomstkod, utvecklare",
     "access_code_operator": "åtkomstkod, operatör",
     "access_code_system_operator": "åtkomstkod, systemoperatör",
@@ -314,6 +329,8 @@ _MODIFIERS_SV = {
     "at base conditions": "vid normaltillstånd",
     "at neutral": "i nolledaren",
     "absolute": "absolut",
+    "since the set date": "sedan avläsningsdagen",
+    "consumption of a month": "en månads förbrukning",
 }
 _MODIFIER_PATTERNS_SV = (
     (re.compile(r"^at phase (L\d)$"), r"i fas \1"),
@@ -325,7 +342,7 @@ _MODIFIER_PATTERNS_SV = (
 
 def quantity(name: str, language: str) -> str:
     """A record's quantity in words."""
-    english = name.replace("_", " ")
+    english = _QUANTITIES_EN.get(name, name.replace("_", " "))
     return _QUANTITIES_SV.get(name, english) if language == "sv" else english
 
 
