@@ -46,6 +46,7 @@ COMMANDS = [
         "demo", "avlas.demo", "a living town with simulated meters", "en levande stad med simulerade mätare"
     ),
     Command("web", "avlas.web.command", "the pages and the API alone", "bara sidorna och API:et"),
+    Command("work", "avlas.work", "regular work alone", "bara det regelbundna arbetet"),
     Command(
         "collect",
         "avlas.collect.commands",

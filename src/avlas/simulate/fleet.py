@@ -125,7 +125,14 @@ def exchange(fleet: Fleet, ground: Ground, meters: Ints, hours: Ints, spare: Int
     model = np.where(small, BY_TYPE["multical403"], BY_TYPE["multical603_fixed"])
     model = np.where(medium == WATER, np.where(small, BY_TYPE["multical21"], BY_TYPE["flowiq2200"]), model)
     fleet.add(
-        meters, spare[: len(meters)], model=model, mounted=hours, clear=False, input_a=False, clock_error_s=4
+        meters,
+        spare[: len(meters)],
+        model=model,
+        mounted=hours,
+        dismounted=NEVER,
+        clear=False,
+        input_a=False,
+        clock_error_s=4,
     )
     return spare[len(meters) :]
 

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         "avlas.asgi:application",
         address=host,
         port=port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.ASGINL,
         websockets=False,
         log_level=LogLevels.warning,
         log_access=False,
