@@ -81,7 +81,7 @@ class InfoCode:
     sv: str
     en: str
     severity: int  # 1 notice, 2 warning, 3 alarm
-    source: str  # "info_code" or "status"
+    source: str  # "info_code" (active), "history" (was active lately) or "status"
 
 
 @dataclass(frozen=True, slots=True)
