@@ -6,6 +6,7 @@ AVLAS_SECRET          signing secret (default: made once, kept in the data folde
 AVLAS_ALLOWED_HOSTS   comma-separated host names the web answers to (default: all names of this machine)
 AVLAS_HTTPS           1 when people reach the program through HTTPS: cookies are then marked secure
 AVLAS_DEBUG           1 for development
+AVLAS_DEMO            1 in the demo only: one-time sign-in links are then honoured
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ PACKAGE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("AVLAS_DATA") or "data").resolve()
 DEBUG = os.environ.get("AVLAS_DEBUG") == "1"
 HTTPS = os.environ.get("AVLAS_HTTPS") == "1"
+DEMO = os.environ.get("AVLAS_DEMO") == "1"
 
 
 def _signing_secret() -> str:
@@ -176,6 +178,7 @@ TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 STATICFILES_DIRS = [PACKAGE / "web" / "static"]
 STATIC_ROOT = DATA / "static"
+WHITENOISE_USE_FINDERS = True  # served from the package: nothing to collect before the start
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -8,3 +8,5 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("", include("avlas.web.urls")),
 ]
+
+handler500 = "avlas.web.pages.errors.server_error"

@@ -1,17 +1,83 @@
-"""What every page's frame shows: version, utility, user."""
+"""What every page's frame shows: version, utility, user, theme and where in the program one is."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext_lazy as _
 
 import avlas
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+    from django.utils.functional import Promise
+
+THEMES = ("auto", "light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A place one can go to."""
+
+    name: str  # of the address
+    title: Promise
+    also: tuple[str, ...] = ()  # addresses that belong to it
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One of the headings at the top and what stands under it."""
+
+    title: Promise
+    icon: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def names(self) -> set[str]:
+        """Every address of the section."""
+        return {name for entry in self.entries for name in (entry.name, *entry.also)}
+
+
+SECTIONS = (
+    Section(_("Home"), "home", (Entry("home", _("Home")),)),
+    Section(
+        _("Meters"), "meter", (Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram")),)
+    ),
+    Section(
+        _("Operation"),
+        "antenna",
+        (
+            Entry("heard", _("Heard")),
+            Entry("receivers", _("Receivers"), ("receiver_add", "receiver_edit", "receiver_delete")),
+            Entry("import_file", _("Import a file")),
+            Entry("explain", _("Explain a telegram")),
+        ),
+    ),
+    Section(
+        _("Configuration"),
+        "sliders",
+        (Entry("keys", _("Keys"), ("key_import", "key_add", "key_delete", "key_test")),),
+    ),
+)
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
     """Template context of every page."""
     user = getattr(request, "user", None)
-    utility = user.utility if user is not None and user.is_authenticated else None
-    return {"version": avlas.__version__, "utility": utility}
+    signed_in = user is not None and user.is_authenticated
+    match = request.resolver_match
+    here = (match.url_name or "") if match else ""
+    theme = request.COOKIES.get("theme", "auto")
+    return {
+        "version": avlas.__version__,
+        "utility": user.utility if user is not None and signed_in else None,
+        "allowed": getattr(request, "allowed", frozenset()),
+        "theme": theme if theme in THEMES else "auto",
+        "sections": SECTIONS,
+        "here": here,
+        "section_here": next((section for section in SECTIONS if here in section.names), None),
+        "entry_here": next(
+            (e for s in SECTIONS for e in s.entries if here == e.name or here in e.also), None
+        ),
+    }

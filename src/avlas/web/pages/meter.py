@@ -1,0 +1,340 @@
+"""One meter: who, where, what it shows now, what was used, how it is heard, its telegrams explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from avlas.decode.registers import BY_CODE, Aggregate
+from avlas.meters import keys
+from avlas.meters.models import Collector, Installation, Meter, Occupancy, State, Telegram
+from avlas.meters.states import COUNTED
+from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.consumption import Consumption, Row, consumption, spans_of_meter, spans_of_point
+from avlas.reports.latest import latest
+from avlas.web import formats, info_codes, words
+from avlas.web.charts import Bar, bar_chart
+from avlas.web.explained import explained
+from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.pages.access import PageRequest, find, page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from django.utils.functional import Promise
+
+    from avlas.reports.calc.borders import Unit
+    from avlas.reports.latest import Latest
+
+UNITS: Final[dict[Unit, Promise]] = {
+    "hour": gettext_lazy("Hours"),
+    "day": gettext_lazy("Days"),
+    "month": gettext_lazy("Months"),
+    "year": gettext_lazy("Years"),
+}
+_FINER: Final[dict[str, str]] = {"year": "month", "month": "day", "day": "hour"}
+_YEARS_SHOWN: Final = 10
+_EVENTS_SHOWN: Final = 12
+_TELEGRAMS_SHOWN: Final = 6
+"""How many of the newest are shown on the meter's own page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What the chart shows: intervals of ``unit`` from ``first`` on (a date in standard time)."""
+
+    unit: Unit
+    first: date
+
+    @property
+    def end(self) -> date:
+        """The first day after the period."""
+        return self.stepped(1)
+
+    def stepped(self, steps: int) -> date:
+        """The first day of the period so many periods later."""
+        if self.unit == "hour":
+            return self.first + timedelta(days=steps)
+        if self.unit == "day":
+            months = self.first.month - 1 + steps
+            return date(self.first.year + months // 12, months % 12 + 1, 1)
+        return date(self.first.year + steps * (1 if self.unit == "month" else _YEARS_SHOWN), 1, 1)
+
+    @property
+    def title(self) -> str:
+        """The period in words."""
+        if self.unit == "hour":
+            return formats.long_day(self.first)
+        if self.unit == "day":
+            return formats.month(self.first)
+        if self.unit == "month":
+            return str(self.first.year)
+        return f"{self.first.year}{formats.UNTIL}{self.end.year - 1}"
+
+
+def period(unit: str, start: str, today: date) -> Period:
+    """The period somebody asked for; whatever makes no sense becomes the one that holds today."""
+    known: Unit = next((one for one in UNITS if one == unit), "day")
+    try:
+        day = date.fromisoformat(start)
+    except ValueError:
+        day = today
+    day = min(max(day, date(1990, 1, 1)), date(2200, 1, 1))
+    if known == "day":
+        day = day.replace(day=1)
+    elif known == "month":
+        day = day.replace(month=1, day=1)
+    elif known == "year":
+        day = date(
+            today.year - _YEARS_SHOWN + 1 if day >= date(today.year - _YEARS_SHOWN + 1, 1, 1) else day.year,
+            1,
+            1,
+        )
+    return Period(known, day)
+
+
+def _moment(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=STANDARD_TIME)
+
+
+def _label(unit: Unit, start: datetime) -> tuple[str, str]:
+    """What stands under a bar, and its full name."""
+    if unit == "hour":
+        return f"{start:%H}", f"{start:%H}{formats.UNTIL}{(start + timedelta(hours=1)):%H}"
+    if unit == "day":
+        return str(start.day), formats.long_day(start.date())
+    if unit == "month":
+        return formats.short_month(start.date()), formats.month(start.date())
+    return str(start.year), str(start.year)
+
+
+def _bars(used: Consumption, unit: Unit, address: str) -> list[Bar]:
+    bars = []
+    for row in used.rows:
+        start = row.start.astimezone(STANDARD_TIME)
+        label, title = _label(unit, start)
+        marks = [name for name in words.MARKS if name in row.marks]
+        shown = next((name for name in reversed(marks) if name not in ("incomplete", "interpolated")), "")
+        finer = _FINER.get(unit)
+        bars.append(
+            Bar(
+                label,
+                title,
+                formats.quantity(row.amount, used.unit_text, used.decimals)
+                if row.amount is not None
+                else _("no value"),
+                row.amount,
+                tuple(str(words.MARKS[name]) for name in marks),
+                words.MARK_SIGNS.get(shown, ""),
+                words.MARK_TONES.get(shown, ""),
+                bool({"incomplete", "estimated"} & set(marks)),
+                f"{address}&unit={finer}&from={start.date().isoformat()}" if finer else "",
+            )
+        )
+    return bars
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One line of the table beside the chart."""
+
+    title: str
+    text: str
+    marks: list[tuple[str, str, str]]  # sign, words, tone
+    href: str
+
+
+def _lines(rows: Sequence[Row], bars: Sequence[Bar], decimals: int) -> list[Shown]:
+    return [
+        Shown(
+            bar.title,
+            formats.number(row.amount, decimals),
+            [
+                (words.MARK_SIGNS[n], str(t), words.MARK_TONES.get(n, ""))
+                for n, t in words.MARKS.items()
+                if n in row.marks
+            ],
+            bar.href,
+        )
+        for row, bar in zip(rows, bars, strict=True)
+    ]
+
+
+def _total(used: Consumption) -> str:
+    """The sum of the period; large amounts of energy in MWh."""
+    if used.total is None:
+        return ""
+    if used.unit_text == "kWh" and abs(float(used.total)) >= 10_000:
+        return formats.quantity(used.total / 1000, "MWh", 3)
+    return formats.quantity(used.total, used.unit_text, used.decimals)
+
+
+def _consumption(
+    request: PageRequest, meter: Meter, place: Installation | None, newest: list[Latest]
+) -> dict[str, Any]:
+    registers = [one.register for one in newest if one.register.aggregate is not Aggregate.LAST]
+    asked_register = request.GET.get("register", "")
+    code = asked_register if asked_register in BY_CODE and asked_register != "info_code" else ""
+    code = code or (registers[0].code if registers else "energy_heat_kwh")
+    today = datetime.now(STANDARD_TIME).date()
+    shown = period(request.GET.get("unit", ""), request.GET.get("from", ""), today)
+    at_point = place is not None and place.role == Installation.MAIN
+    exchanged = at_point and place is not None and spans_of_point(place.point_id)
+    spans = spans_of_meter(meter.pk)
+    whole_point = bool(exchanged and len(exchanged) > 1 and request.GET.get("of") != "meter")
+    if whole_point and exchanged:
+        spans = exchanged
+    used = consumption(spans, code, shown.unit, _moment(shown.first), _moment(shown.end))
+    address = f"{reverse('meter', args=[meter.pk])}?register={code}" + (
+        "" if whole_point or not exchanged else "&of=meter"
+    )
+    bars = _bars(used, shown.unit, address)
+    title = f"{words.register_name(code)}, {shown.title}"
+    found = {name for row in used.rows for name in row.marks}
+    return {
+        "registers": registers or [BY_CODE[code]],
+        "register": BY_CODE[code],
+        "units": UNITS,
+        "period": shown,
+        "before": shown.stepped(-1),
+        "after": shown.end if shown.end <= today else None,
+        "choice_of_point": bool(exchanged and len(exchanged) > 1),
+        "whole_point": whole_point,
+        "used": used,
+        "has_values": any(row.amount is not None for row in used.rows),
+        "lines": _lines(used.rows, bars, used.decimals),
+        "total": _total(used),
+        "chart_title": title,
+        "chart_text": _("Bar chart of %(what)s; the same figures stand in the table beside it.")
+        % {"what": title},
+        "wide_chart": bar_chart(bars, 760, 300),
+        "narrow_chart": bar_chart(bars, 380, 240, left=50),
+        "legend": [
+            (words.MARK_SIGNS[n], t, words.MARK_TONES.get(n, ""))
+            for n, t in words.MARKS.items()
+            if n in found
+        ],
+    }
+
+
+@page()
+def meter(request: PageRequest, pk: int) -> HttpResponse:
+    """The page of one meter."""
+    found = find(request, Meter, pk)
+    installations = list(found.installations.select_related("point").order_by("-from_at"))
+    place = next((one for one in installations if one.to_at is None), None)
+    states = list(found.states.select_related("last_collector").order_by("-last_heard_at"))
+    newest = latest(found.pk)
+    state = states[0] if states else None
+    occupancies = list(
+        Occupancy.objects.filter(point_id=place.point_id).select_related("customer").order_by("-from_at")
+        if place
+        else []
+    )
+    info_number = next((s.info_code for s in states if s.info_code is not None), None)
+    key = _key(request, found)
+    events = list(found.info_events.order_by("-at")[:_EVENTS_SHOWN])
+    context = {
+        "meter": found,
+        "place": place,
+        "customer": next((one.customer for one in occupancies if one.to_at is None), None),
+        "occupancies": occupancies,
+        "installations": installations,
+        "point_meters": Installation.objects.filter(point_id=place.point_id)
+        .select_related("meter")
+        .order_by("-from_at")
+        if place
+        else [],
+        "addresses": found.addresses.order_by("road", "identifier"),
+        "states": states,
+        "state": state,
+        "unreadable": state is not None and state.state not in (State.READ, State.UNKNOWN_METER),
+        "counted": [(s, getattr(state, name)) for s, name in COUNTED.items() if getattr(state, name)]
+        if state
+        else [],
+        "has_key": key,
+        "newest": newest,
+        "newest_at": max((one.at for one in newest), default=None),
+        "info": info_codes.in_words(found.family, info_number),
+        "events": [(event, info_codes.in_words(found.family, event.code)) for event in events],
+        "telegrams": _telegrams(found, 0, _TELEGRAMS_SHOWN),
+        **_consumption(request, found, place, newest),
+    }
+    return render(request, "pages/meter.html", context)
+
+
+def _key(request: PageRequest, found: Meter) -> bool:
+    """Whether the utility holds a key for one of the meter's addresses."""
+    wanted = {(s.manufacturer, s.identification) for s in found.states.all()} or {
+        (found.manufacturer, found.serial)
+    }
+    return any(key is not None for key in keys.keys_for(request.utility.pk, wanted).values())
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One telegram in a list."""
+
+    telegram: Telegram
+    collector_name: str
+
+    @property
+    def slot_seconds(self) -> int:
+        """Its slot, as its address has it."""
+        return int(self.telegram.slot_at.timestamp())
+
+    @property
+    def begins(self) -> str:
+        """Its first bytes."""
+        return bytes(self.telegram.frame[:14]).hex(" ").upper()
+
+
+def _telegrams(found: Meter, offset: int, count: int) -> list[Kept]:
+    kept = list(
+        Telegram.objects.filter(meter_id=found.pk).order_by("-slot_at", "-heard_at")[offset : offset + count]
+    )
+    names = dict(
+        Collector.objects.filter(
+            utility_id=found.utility_id, pk__in={one.collector_id for one in kept}
+        ).values_list("pk", "name")
+    )
+    return [Kept(one, names.get(one.collector_id, formats.MISSING)) for one in kept]
+
+
+@page()
+def telegrams(request: PageRequest, pk: int) -> HttpResponse:
+    """All telegrams kept of a meter, newest first."""
+    found = find(request, Meter, pk)
+    wanted = asked(request.GET, columns=(), sorts=(), default="")
+    total = Telegram.objects.filter(meter_id=found.pk).count()
+    context = {
+        "meter": found,
+        "telegrams": _telegrams(found, wanted.offset, ROWS_PER_PAGE),
+        "pages": Pages(total, wanted.page),
+    }
+    return render(request, "pages/telegrams.html", context)
+
+
+@page()
+def telegram(request: PageRequest, pk: int, slot: int, code: int) -> HttpResponse:
+    """One telegram of a meter, explained byte by byte. The key never leaves the server."""
+    found = find(request, Meter, pk)
+    try:
+        row = Telegram.objects.get(
+            meter_id=found.pk, slot_at=datetime.fromtimestamp(slot, UTC), class_code=code
+        )
+    except (Telegram.DoesNotExist, OverflowError, ValueError, OSError) as problem:
+        raise Http404 from problem
+    frame = bytes(row.frame)
+    shown = explained(request.utility.pk, frame, wired=bool(row.class_code >> 24))
+    collector = Collector.objects.filter(utility_id=found.utility_id, pk=row.collector_id).first()
+    context = {"meter": found, "telegram": row, "collector": collector, "shown": shown}
+    return render(request, "pages/telegram.html", context)

@@ -1,0 +1,203 @@
+"""Tags and filters of the templates: numbers, times, icons, words and links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+
+from avlas.collect import texts as collect_texts
+from avlas.decode.registers import BY_CODE
+from avlas.meters.models import STATE_TEXTS, State
+from avlas.web import formats, words
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from django.forms import BoundField
+    from django.template.context import RequestContext
+    from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.filter
+def number(value: Decimal | float | None, decimals: int | None = None) -> str:
+    """``{{ value|number:2 }}``"""
+    return formats.number(value, decimals)
+
+
+@register.simple_tag
+def quantity(value: Decimal | float | None, unit: str, decimals: int | None = None) -> str:
+    """``{% quantity value "kWh" 1 %}``"""
+    return formats.quantity(value, unit, decimals)
+
+
+@register.filter
+def date_time(moment: datetime | None) -> str:
+    """Date and clock in the reader's time zone."""
+    return formats.date_time(moment)
+
+
+@register.filter
+def date_time_seconds(moment: datetime | None) -> str:
+    """Date and clock with seconds."""
+    return formats.date_time(moment, seconds=True)
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """A date."""
+    return formats.day(value)
+
+
+@register.filter
+def local_day(moment: datetime | None) -> str:
+    """The date of a moment where the reader is."""
+    return formats.MISSING if moment is None else formats.day(formats.local(moment).date())
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString | str:
+    """How long ago, with the exact moment on hover and for machines."""
+    if moment is None:
+        return formats.ago(None)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(), formats.date_time(moment, seconds=True), formats.ago(moment),
+    )  # fmt: skip
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """A symbol of the sprite; with ``label`` it is read aloud, without it is decoration."""
+    address = f"{static('avlas/icons.svg')}#{name}"
+    if label:
+        return format_html(
+            '<svg class="icon" role="img" aria-label="{}"><title>{}</title><use href="{}"/></svg>',
+            label, label, address,
+        )  # fmt: skip
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', address)
+
+
+@register.filter
+def medium(value: str) -> str:
+    """A medium in the reader's language."""
+    return words.medium(value)
+
+
+@register.filter
+def medium_icon(value: str) -> str:
+    """The symbol that stands for a medium."""
+    return words.MEDIUM_ICONS.get(value, "meter")
+
+
+@register.filter
+def state_text(state: int) -> str:
+    """What became of a telegram, in words."""
+    return str(STATE_TEXTS[State(state)])
+
+
+@register.filter
+def state_tone(state: int) -> str:
+    """good, warn or bad."""
+    return words.STATE_TONES[State(state)]
+
+
+@register.filter
+def state_help(state: int) -> str:
+    """Why a telegram with this outcome can't be read and what to do about it."""
+    return words.state_help(State(state))
+
+
+@register.filter
+def register_name(code: str) -> str:
+    """A register in the reader's language."""
+    return words.register_name(code)
+
+
+@register.filter
+def register_symbol(code: str) -> str:
+    """The trade's short name of a register: E1, V1, t1."""
+    return BY_CODE[code].symbol if code in BY_CODE else ""
+
+
+@register.filter
+def signal_level(rssi_dbm: float | None) -> int:
+    """0 to 4 bars."""
+    return words.signal_level(rssi_dbm)
+
+
+@register.filter
+def item(mapping: dict[Any, Any], key: Any) -> Any:
+    """``{{ mapping|item:key }}``"""
+    return mapping.get(key)
+
+
+@register.simple_tag(takes_context=True)
+def query(context: RequestContext, **changes: Any) -> str:
+    """The page's own query string with some values changed; empty ones are left out.
+
+    A change of anything but the page leads back to the first page.
+    """
+    values = context["request"].GET.copy()
+    if "page" not in changes:
+        values.pop("page", None)
+    for name, value in changes.items():
+        if value in ("", None, False):
+            values.pop(name, None)
+        else:
+            values[name] = str(value)
+    for name in [name for name, value in values.items() if value == ""]:
+        del values[name]
+    return "?" + values.urlencode() if values else "?"
+
+
+@register.inclusion_tag("parts/field.html")
+def field(bound: BoundField, hint: str = "") -> dict[str, Any]:
+    """A form field with label, help and errors tied together for screen readers."""
+    described = [f"{bound.id_for_label}-help"] if bound.help_text or hint else []
+    if bound.errors:
+        described.append(f"{bound.id_for_label}-error")
+    attributes: dict[str, str | bool] = {"aria-describedby": " ".join(described)} if described else {}
+    if bound.errors:
+        attributes["aria-invalid"] = "true"
+    return {
+        "field": bound,
+        "widget": bound.as_widget(attrs=attributes),
+        "hint": hint or bound.help_text,
+        "kind": bound.field.widget.__class__.__name__,
+    }
+
+
+@register.filter
+def road(value: str) -> str:
+    """On which road an address is found."""
+    return str(words.ROADS.get(value, value))
+
+
+@register.filter
+def security(value: str) -> str:
+    """How telegrams are protected."""
+    return words.security(value)
+
+
+@register.filter
+def clock_error(seconds: int) -> str:
+    """How far a meter's clock is off."""
+    return words.clock_error(seconds)
+
+
+@register.filter
+def collector_text(status_text: str) -> str:
+    """What a collector says about itself, in the reader's language."""
+    return collect_texts.unpack(status_text, formats.language())
+
+
+@register.filter
+def collector_name(name: str) -> str:
+    """The name of a road that nobody named."""
+    return str(words.ROAD_NAMES.get(name, name))
