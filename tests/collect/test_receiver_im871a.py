@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from test_receiver import Watched, until
+from tests.collect.test_receiver import Watched, until
 
 from avlas.simulate import frames
 from avlas.simulate.line import Line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streams import FRAME, feed, frame, notices, telegrams
+from tests.collect.drivers.streams import FRAME, feed, frame, notices, telegrams
 
 from avlas.collect.drivers.heard import Heard
 from avlas.collect.drivers.im871a import Im871a, configured_mode, crc_x25, dbm

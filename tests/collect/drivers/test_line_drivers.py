@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streams import FRAME, feed, frame, notices, telegrams
+from tests.collect.drivers.streams import FRAME, feed, frame, notices, telegrams
 
 from avlas.collect.drivers.heard import Heard, Notice
 from avlas.collect.drivers.hexlines import HexLines
