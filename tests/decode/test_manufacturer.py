@@ -66,7 +66,8 @@ def test_techem_allocator_with_temperatures():
     content = "0F" + SET_DATE_2025 + "2D00" + "5024" + "0400" + "11" + "BD08" + "3809" + "00" * 20
     decoded = telegram(techem_frame(0x94, 0x80, content), format=CRC_FREE)
     assert decoded.medium == "heat cost allocator"
-    assert decoded.registers == {"heat_cost_units": 49, "ambient_temperature_c": Decimal("22.37")}
+    assert decoded.registers == {"heat_cost_units": 4, "ambient_temperature_c": Decimal("22.37")}
+    assert [d.registers for d in decoded.dated] == [{"heat_cost_units": 45}]
     assert [r.value for r in decoded.records if r.quantity == "radiator_temperature"] == [Decimal("23.60")]
     assert [r.value for r in decoded.records if r.vif_key == "6C" and r.storage == 0] == [date(2026, 2, 5)]
 

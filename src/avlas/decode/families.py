@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING
 
 from avlas.decode.family_files import Family, Module, RegisterRule, shipped
@@ -356,16 +357,14 @@ def status_meanings(status: int | None, family: Family | None = None) -> tuple[I
     return tuple(found)
 
 
+@cache
 def _by_address() -> dict[tuple[str, int, int], tuple[Family, Who]]:
-    if not _INDEX:
-        for family in shipped():
-            for who in family.meters:
-                for device_type in who.device_types:
-                    _INDEX[who.manufacturer, who.version, device_type] = (family, who)
-    return _INDEX
-
-
-_INDEX: dict[tuple[str, int, int], tuple[Family, Who]] = {}
+    return {
+        (who.manufacturer, who.version, device_type): (family, who)
+        for family in shipped()
+        for who in family.meters
+        for device_type in who.device_types
+    }
 
 
 def _named(family: Family, record: Record) -> Record:

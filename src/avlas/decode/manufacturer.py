@@ -6,6 +6,7 @@ them, or nothing when the bytes are not in the form it knows. Sources: public te
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from avlas.decode.types import Address, Header
 
-_TECHEM_HEAT_KWH, _TECHEM_HEAT_MJ = frozenset({0x22, 0x39, 0x45}), frozenset({0x17, 0x27})
+_TECHEM_HEAT_KWH, _TECHEM_HEAT_MJ = frozenset({0x22, 0x39, 0x45}), frozenset({0x27})
 _TECHEM_HEAT, _TECHEM_WATER, _TECHEM_ALLOCATOR = (0x04, 0x43, 0xC3), (0x62, 0x72), (0x80,)
 _QUNDIS_VIB = b"\xff\x5f"
 _QUNDIS_LENGTH, _QUNDIS_MONTHS = 28, 12
@@ -41,7 +42,7 @@ def techem(who: Address, block: Record) -> list[Record]:
 
     state(1) set date(2) value at the set date(3) today(1: with the byte before it) since the set date(3);
     allocators go on with room and radiator temperature. Water and allocators have two-byte values, and the
-    byte between belongs to the date. The total is the sum.
+    byte between belongs to the date. A meter's total is the sum.
     """
     data = block.data
     allocator, water = who.device_type in _TECHEM_ALLOCATOR, who.device_type in _TECHEM_WATER
@@ -61,18 +62,15 @@ def techem(who: Address, block: Record) -> list[Record]:
     at = block.range[0]
     first, second = data[3 : 3 + size], data[7 : 7 + size]
     before, since = (int.from_bytes(raw, "little") * scale for raw in (first, second))
-    made = [
-        Record(quantity, unit, before + since, vif_key=key, range=(at + 3, at + 7 + size)),
-        Record(quantity, unit, before, storage=1, vif_key=key, range=(at + 3, at + 3 + size), data=first),
-        Record(
-            quantity,
-            unit,
-            since,
-            range=(at + 7, at + 7 + size),
-            data=second,
-            modifiers=("since the set date",),
-        ),
-    ]
+    counted = Record(quantity, unit, since, vif_key=key, range=(at + 7, at + 7 + size), data=second)
+    if not allocator:  # an allocator begins at 0 after its set date, a meter counts on
+        whole = Record(quantity, unit, before + since, vif_key=key, range=(at + 3, at + 7 + size))
+        made = [whole, replace(counted, vif_key="", modifiers=("since the set date",))]
+    else:
+        made = [counted]
+    made.append(
+        Record(quantity, unit, before, storage=1, vif_key=key, range=(at + 3, at + 3 + size), data=first)
+    )
     set_date = _techem_set_date(data[1:3])
     if set_date:
         made.append(
