@@ -66,6 +66,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("django_db_setup", names, indirect=True, scope="session")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _settings_for_other_processes() -> Iterator[None]:
+    """Processes that tests start find Django's settings as this one does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_SETTINGS_MODULE", "avlas.settings")
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The address of the running PostgreSQL's own database; all workers share one server."""
