@@ -93,7 +93,8 @@ def render(explanation: Explanation, *, color: bool = False, width: int = 100) -
     for section in explanation.sections:
         lines += ["", paint.heading(section.title)]
         with_bytes = any(row.start is not None for row in section.rows)
-        names = max(len(row.name) for row in section.rows)
+        alike = [s for s in explanation.sections if with_bytes == any(r.start is not None for r in s.rows)]
+        names = max(len(row.name) for s in alike for row in s.rows)
         for row in section.rows:
             lines += _lines(row, paint, min(names, 34), with_bytes=with_bytes, width=width)
     return "\n".join(lines)
@@ -304,7 +305,7 @@ class _Paint:
         self.color = color
 
     def title(self, text: str) -> str:
-        return self._in("1;97", text) if self.color else f"{text}\n{'=' * len(text)}"
+        return self._in("1", text) if self.color else f"{text}\n{'=' * len(text)}"
 
     def heading(self, text: str) -> str:
         return self._in("1;36", text) if self.color else f"{text}\n{'-' * len(text)}"
