@@ -77,6 +77,11 @@ def test_swedish_explanation():
     assert section(found, "dated").title == "Lagrat av mätaren, 2026-02-01 00:00"
 
 
+def test_bits_are_shown_as_bits():
+    rows = [row for s in explain(decoded(sample_of("multical_21"))).sections for row in s.rows]
+    assert next(row.meaning for row in rows if row.name == "info code" and row.kind == "record") == "0x1C24"
+
+
 def test_no_info_code_active():
     found = explain(decoded(sample_of("multical_403")))
     assert [row.meaning for row in section(found, "info").rows] == ["0, no irregularities"]

@@ -209,6 +209,8 @@ def _value_words(record: Record, language: str) -> str:
     value = record.value
     if value is None:
         return span_text(record.error, language) if record.error else TEXTS["no_value"][language]
+    if isinstance(value, int) and record.quantity in _BIT_FIELDS:
+        return f"0x{value:0{2 * len(record.data)}X}"
     text = f"{_value_text(value, language)} {record.unit}".rstrip()
     return f"{text} ({span_text(record.error, language)})" if record.error else text
 
@@ -321,6 +323,7 @@ class _Paint:
 
 
 _BYTES_SHOWN = 8
+_BIT_FIELDS = frozenset({"info_code", "error_flags"})
 
 
 def _lines(row: Row, paint: _Paint, names: int, *, with_bytes: bool, width: int) -> Iterator[str]:
