@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Bring the database to this version's tables; gives the exit status (1: --check found something to do)."""
+    """Bring the database to this version's tables; the exit status is 1 when --check found work."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avlas.settings")
     import django
 
@@ -32,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def upgrade() -> None:
-    """Make or upgrade all tables, the shared cache and the partitions of the months around now (Django is set up)."""
+    """Make or upgrade all tables, the shared cache and the partitions around now (Django is set up)."""
     from django.core.management import call_command
     from django.db import connection
 

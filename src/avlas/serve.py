@@ -1,8 +1,7 @@
-"""``avlas serve``: the whole program with one command. Starts web, collectors and worker and keeps them running."""
+"""``avlas serve``: the whole program with one command: web, collectors and worker, kept running."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -12,10 +11,14 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from avlas.cli import text
 from avlas.web.command import add_arguments as add_web_arguments
 from avlas.web.command import split_address
+
+if TYPE_CHECKING:
+    import argparse
 
 _CALM_SECONDS = 30.0  # a part that ran this long is restarted at once, others after a growing pause
 _LONGEST_PAUSE = 30.0
@@ -91,11 +94,11 @@ class Supervisor:
             self._start(part)
 
     def wait_until_up(self, seconds: float = 60.0) -> bool:
-        """Wait until the pages answer; False when stopped or too slow (then the parts' own messages tell why)."""
+        """Wait until the pages answer; False when stopped or too slow (the parts' messages tell why)."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self._stop.is_set():
             try:
-                with urllib.request.urlopen(self.address, timeout=5):
+                with urllib.request.urlopen(self.address, timeout=5):  # noqa: S310
                     return True
             except urllib.error.HTTPError:
                 return True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
 
 _HOUR = 3600.0
 logger = logging.getLogger(__name__)

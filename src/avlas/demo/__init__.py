@@ -34,7 +34,7 @@ def _points(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the town unless there is a recent one, then run everything until stopped; gives the exit status."""
+    """Make the town unless there is a recent one, then run all until stopped; gives the exit status."""
     data = Path(os.environ.get("AVLAS_DATA") or "data").resolve() / "demo"
     os.environ["AVLAS_DATA"] = str(data)
     os.environ["AVLAS_DEMO"] = "1"

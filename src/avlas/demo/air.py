@@ -1,7 +1,7 @@
 """The town on the air: every meter sends in its own time, simulated receivers hand on what reaches them.
 
-The telegrams travel over real serial lines (pseudo terminals) to the program's own drivers; the M-Bus master's come
-in over the API. One thread does it all, a second's telegrams at a time.
+The telegrams travel over real serial lines (pseudo terminals) to the program's own drivers; the M-Bus
+master's come in over the API. One thread sends for all meters, a second's telegrams at a time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -27,13 +26,15 @@ from avlas.system import tokens
 from avlas.system.models import User
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from avlas.simulate.town import Town
 
 _BUS_READ_EVERY_S = 600
 
 
 class OnAir:
-    """``with OnAir(town, data) as air: ...; air.begin(address)``: receivers are plugged in at once, meters send then."""
+    """``with OnAir(town, data) as air: ...; air.begin(address)``: receivers first, then the meters send."""
 
     def __init__(self, town: Town, data: Path) -> None:
         self.town = town
@@ -60,7 +61,7 @@ class OnAir:
                 path = receiver_path(data, collector.index)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._lines[collector.index] = Line(Im871a(), path)
-        self._targets: dict[int, tuple[np.datetime64, dict[str, float]]] = {}
+        self._targets: dict[int, tuple[Any, dict[str, float]]] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._token = _token() if self._wired else ""
@@ -134,7 +135,11 @@ class OnAir:
         day, target = self._targets.get(index, (None, {}))
         with contextlib.suppress(ValueError):  # a value beyond its record: this telegram is not sent
             return self._meters[index].telegram(
-                values, at, info_code=info, target_at=None if day is None else day.item(), target=target
+                values,
+                at,
+                info_code=info,
+                target_at=None if day is None else day.astype(object),
+                target=target,
             )
         return None
 
@@ -173,6 +178,6 @@ def post_telegrams(address: str, token: str, collector: str, frames: list[bytes]
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return answer.status == 200
+            return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,16 +12,16 @@ from django.db import connection, transaction
 
 from avlas.cli import text
 from avlas.decode.families import named
-from avlas.decode.registers import CODES
 from avlas.meters import column_store, formats
 from avlas.meters.models import Collector, InfoEvent, Kind, Meter, MeterState, Quality, Source, State
-from avlas.meters.slots import FLOAT_CODES, READING_KEY
+from avlas.meters.slots import READING_KEY
 from avlas.meters.steps import JUDGED
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step
 from avlas.simulate.layouts import meter_type
 from avlas.simulate.meter import SimulatedMeter
 
 if TYPE_CHECKING:
+    from avlas.simulate.registry import Meter as SimMeter
     from avlas.simulate.town import Heard, Town
 
 _CHUNK = 64  # meters in one transaction: under half a second
@@ -56,119 +57,111 @@ def write_history(
         progress.show(done, len(readable))
 
 
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """One meter's readings of one kind: ``count`` moments, values by register code."""
+
+    meter: Meter
+    one: SimMeter
+    slots: np.ndarray  # seconds UTC
+    heard_at: np.ndarray
+    values: dict[str, np.ndarray]  # NaN: none; no info code among them
+    info: np.ndarray | None
+
+    @property
+    def spec(self) -> str:
+        """The format: units and decimals as the meter sends them."""
+        sent = self.one.sent
+        return json.dumps(
+            {code: sent[code] for code in sorted(sent) if code in self.values}, separators=(",", ":")
+        )
+
+
 def _write_chunk(
     town: Town, utility_id: int, meters: dict[int, Meter], collectors: list[Collector], heard: Heard
 ) -> None:
-    slots = heard.slots.astype(np.int64)
-    at = heard.heard_at.astype(np.int64)
-    there = heard.collector >= 0
+    slots, at = heard.slots.astype(np.int64), heard.heard_at.astype(np.int64)
     states = []
     for place, index in enumerate(heard.meters.tolist()):
-        slot = np.flatnonzero(there[place])
-        if not slot.size:
+        there = np.flatnonzero(heard.collector[place] >= 0)
+        if not there.size:
             continue
-        meter, one = meters[index], town.meters[index]
-        values = {
-            code: column[place, slot] for code, column in heard.values.items()
-            if code in (*one.sent, "info_code") and not np.isnan(column[place, slot]).all()
-        }  # fmt: skip
-        spec = _spec(dict(one.sent), values)
-        quality = _judge(meter, spec, values)
-        info = values.pop("info_code", np.zeros(slot.size))
-        _insert(
-            meter.pk, slots[slot], at[place, slot], Kind.LIVE, quality, spec, values, info, wired=one.wired
+        one = town.meters[index]
+        values = {code: heard.values[code][place, there] for code in one.sent if code in heard.values}
+        values = {code: column for code, column in values.items() if not np.isnan(column).all()}
+        info = (
+            heard.values["info_code"][place, there] if "info_code" in heard.values else np.zeros(there.size)
         )
-        _info_events(meter.pk, slots[slot], info)
-        states.append(
-            _state(utility_id, meter, town, index, at[place, slot], info, heard, place, slot, collectors)
-        )
+        info = np.nan_to_num(info).astype(np.int64)
+        track = _Track(meters[index], one, slots[there], at[place, there], values, info)
+        _insert(track, Kind.LIVE, _judge(track))
+        _info_events(track.meter.pk, track.slots, info)
+        state = _state(utility_id, track, collectors[int(heard.collector[place, there[-1]])])
+        rssi = float(heard.rssi_dbm[place, there[-1]])
+        state.rssi_dbm = None if np.isnan(rssi) else rssi
+        states.append(state)
     MeterState.objects.bulk_create(states, batch_size=_STATE_BATCH)
     _write_month_starts(town, meters, heard)
 
 
-def _spec(sent: dict[str, tuple[str, int]], values: dict[str, np.ndarray]) -> str:
-    return json.dumps({code: sent[code] for code in sorted(sent) if code in values}, separators=(",", ":"))
-
-
-def _judge(meter: Meter, spec: str, values: dict[str, np.ndarray]) -> np.ndarray:
-    """Roll-overs and steps backwards, as ingest marks them."""
-    count = len(next(iter(values.values())))
-    quality = np.zeros(count, np.int64)
-    family = named(meter.family) if meter.family else None
-    for code in JUDGED:
-        if code not in values:
-            continue
-        column = values[code]
-        modulus = np.full(count - 1, np.nan)
+def _judge(track: _Track) -> np.ndarray:
+    """Roll-overs, steps backwards and broken sensors, as ingest marks them."""
+    quality = np.zeros(len(track.slots), np.int64)
+    family = named(track.meter.family) if track.meter.family else None
+    unknown = np.full(len(track.slots) - 1, np.nan)
+    for code in set(JUDGED) & set(track.values):
+        column, modulus = track.values[code], unknown
         for digits in sorted(family.digits, reverse=True) if family else ():
-            top = formats.resolution(spec, code) * 10.0**digits
+            top = formats.resolution(track.spec, code) * 10.0**digits
             modulus = np.where(column[:-1] < top, top, modulus)
-        verdict = counter_step(column[:-1], column[1:], modulus, np.full(count - 1, np.nan))
+        verdict = counter_step(column[:-1], column[1:], modulus, unknown)
         quality[1:] |= np.where(verdict == ROLLED_OVER, int(Quality.ROLLED_OVER), 0)
         quality[1:] |= np.where(verdict == BACKWARDS, int(Quality.BACKWARDS), 0)
     for code, marks in (family.sensor_errors if family else {}).items():
-        if code in values:
-            broken = np.isin(values[code], [float(mark) for mark in marks])
+        if code in track.values:
+            broken = np.isin(track.values[code], [float(mark) for mark in marks])
             quality |= np.where(broken, int(Quality.SENSOR_ERROR), 0)
     return quality
 
 
-def _insert(
-    meter_id: int,
-    slots: np.ndarray,
-    heard_at: np.ndarray,
-    kind: Kind,
-    quality: np.ndarray,
-    spec: str,
-    values: dict[str, np.ndarray],
-    info: np.ndarray | None,
-    *,
-    wired: bool,
-) -> None:
-    count = len(slots)
+def _insert(track: _Track, kind: Kind, quality: np.ndarray) -> None:
+    count = len(track.slots)
+    columns = {code: column_store.nullable(column) for code, column in track.values.items()}
+    if track.info is not None:
+        columns["info_code"] = track.info.tolist()
     column_store.upsert(
         connection,
         "reading",
         {
-            "meter_id": [meter_id] * count,
-            "slot_at": slots.tolist(),
+            "meter_id": [track.meter.pk] * count,
+            "slot_at": track.slots.tolist(),
             "kind": [int(kind)] * count,
-            "heard_at": heard_at.tolist(),
-            "source": [int(Source.WIRED if wired else Source.SIMULATED)] * count,
+            "heard_at": track.heard_at.tolist(),
+            "source": [int(Source.WIRED if track.one.wired else Source.SIMULATED)] * count,
             "quality": quality.tolist(),
-            "format_id": [formats.ids({spec})[spec]] * count,
-            **{
-                code: column_store.nullable(values[code])
-                for code in CODES
-                if code in values and code in FLOAT_CODES
-            },
-            **({"info_code": info.astype(np.int64).tolist()} if info is not None else {}),
+            "format_id": [formats.ids({track.spec})[track.spec]] * count,
+            **columns,
         },
         READING_KEY,
     )
 
 
 def _info_events(meter_id: int, slots: np.ndarray, info: np.ndarray) -> None:
-    codes = info.astype(np.int64).tolist()
     events, before = [], None
-    for slot, code in zip(slots.tolist(), codes, strict=True):
+    for slot, code in zip(slots.tolist(), info.tolist(), strict=True):
         if code != (before or 0):
             events.append(InfoEvent(meter_id=meter_id, at=slot, code_before=before, code=code))
         before = code
     InfoEvent.objects.bulk_create(events)
 
 
-def _state(
-    utility_id: int, meter: Meter, town: Town, index: int, at: np.ndarray, info: np.ndarray, heard: Heard,
-    place: int, slot: np.ndarray, collectors: list[Collector],
-) -> MeterState:  # fmt: skip
-    one = town.meters[index]
+def _state(utility_id: int, track: _Track, collector: Collector) -> MeterState:
+    one, at = track.one, track.heard_at
     kind = meter_type(one.type_name)
-    rssi = float(heard.rssi_dbm[place, slot[-1]])
     address = SimulatedMeter.of(one.type_name, one.identification, one.key).address
     return MeterState(
         utility_id=utility_id,
-        meter=meter,
+        meter=track.meter,
         address=address.hex().upper(),
         manufacturer=kind.manufacturer,
         identification=one.identification,
@@ -180,50 +173,44 @@ def _state(
         first_heard_at=int(at[0]),
         last_heard_at=int(at[-1]),
         last_read_at=int(at[-1]),
-        last_collector=collectors[int(heard.collector[place, slot[-1]])],
-        rssi_dbm=None if np.isnan(rssi) else rssi,
+        last_collector=collector,
         state=State.READ,
         state_at=int(at[-1]),
         heard=len(at),
         read=len(at),
-        info_code=int(info[-1]),
+        info_code=None if track.info is None else int(track.info[-1]),
     )
 
 
 def _write_month_starts(town: Town, meters: dict[int, Meter], heard: Heard) -> None:
     """The meters' own values at the first of each month, as their telegrams would have told them."""
-    mids = np.arange(
-        np.datetime64(town.begin.strftime("%Y-%m"), "M") + 1,
-        np.datetime64(town.now.strftime("%Y-%m"), "M") + 1,
-    ).astype("datetime64[s]") + np.timedelta64(10, "D")
-    which = heard.meters[[_tells_month_starts(town.meters[m].type_name) for m in heard.meters.tolist()]]
-    if not len(which) or not len(mids):
+    first, last = (
+        np.datetime64(town.begin.strftime("%Y-%m"), "M"),
+        np.datetime64(town.now.strftime("%Y-%m"), "M"),
+    )
+    inside = np.arange(first + 1, last + 1).astype("datetime64[D]") + 10  # some day of each month
+    which = np.array([m for m in heard.meters.tolist() if _stored_codes(town.meters[m].type_name)], np.int64)
+    if not which.size or not inside.size:
         return
-    dates, moments = town.target_at(which, mids)
+    dates, moments = town.target_at(which, np.asarray(inside, "datetime64[s]"))
     values = town.values(which, moments)
+    begin = np.datetime64(town.begin.replace(tzinfo=None))
     for place, index in enumerate(which.tolist()):
         one, stored = town.meters[index], _stored_codes(town.meters[index].type_name)
-        stamps = dates[place].astype("datetime64[s]").astype(np.int64) - 3600
+        stamps = dates[place].astype("datetime64[s]").astype(np.int64) - 3600  # 00:00 in standard time
         found = {code: column[place] for code, column in values.items() if code in stored}
-        good = ~np.isnan(next(iter(found.values()))) & (
-            moments[place] >= np.datetime64(town.begin.replace(tzinfo=None))
-        )
+        good = ~np.isnan(next(iter(found.values()))) & (moments[place] >= begin)
         if one.dismounted_at is not None:
             good &= stamps < one.dismounted_at.timestamp()
-        found = {code: column[good] for code, column in found.items()}
         if good.any():
-            spec = _spec(dict(one.sent), found)
-            _insert(meters[index].pk, stamps[good], stamps[good] + 60, Kind.LOGGED,
-                    np.zeros(int(good.sum()), np.int64), spec, found, None, wired=one.wired)  # fmt: skip
+            found = {code: column[good] for code, column in found.items()}
+            track = _Track(meters[index], one, stamps[good], stamps[good] + 60, found, None)
+            _insert(track, Kind.LOGGED, np.zeros(int(good.sum()), np.int64))
 
 
 def _stored_codes(type_name: str) -> set[str]:
-    """The registers whose month-start value the datagram carries."""
-    fields = meter_type(type_name).fields
-    return {field.source.removeprefix("target.") for field in fields if field.source.startswith("target.")}
-
-
-def _tells_month_starts(type_name: str) -> bool:
-    return bool(_stored_codes(type_name)) and any(
-        f.source == "target_at" for f in meter_type(type_name).fields
-    )
+    """The registers whose month-start value the datagram carries, with the date it belongs to."""
+    sources = [field.source for field in meter_type(type_name).fields]
+    if "target_at" not in sources:
+        return set()
+    return {source.removeprefix("target.") for source in sources if source.startswith("target.")}

@@ -1,4 +1,4 @@
-"""The town goes into the database: utility, administrator, customers, points, meters, keys, collectors, history."""
+"""The town goes into the database: utility, administrator, customers, points, meters, keys, history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from avlas.system.command_createadmin import create_admin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from avlas.simulate.town import Meter, Town
+    from avlas.simulate.registry import Meter
+    from avlas.simulate.town import Town
+    from avlas.system.models import Utility
 
 ADMINISTRATOR = "admin@norrtuna.example"
 _BATCH = 500
@@ -45,7 +47,11 @@ def load(town: Town, data: Path, progress: Progress) -> None:
     """Make the database in ``data`` and put the whole town with its 13 months into it."""
     upgrade()
     user, _ = create_admin(
-        ADMINISTRATOR, token_urlsafe(24), utility_name=f"{town.name} Energi", first_name="Astrid", last_name="Admin"
+        ADMINISTRATOR,
+        token_urlsafe(24),
+        utility_name=f"{town.name} Energi",
+        first_name="Astrid",
+        last_name="Admin",
     )
     utility = user.utility
     with transaction.atomic():
@@ -57,7 +63,7 @@ def load(town: Town, data: Path, progress: Progress) -> None:
     write_history(town, utility.pk, meters, collectors, progress)
 
 
-def _places(town: Town, utility: models.Utility) -> list[models.MeteringPoint]:
+def _places(town: Town, utility: Utility) -> list[models.MeteringPoint]:
     customers = models.Customer.objects.bulk_create(
         (
             models.Customer(
@@ -99,9 +105,7 @@ def _places(town: Town, utility: models.Utility) -> list[models.MeteringPoint]:
     return points
 
 
-def _meters(
-    town: Town, utility: models.Utility, points: list[models.MeteringPoint]
-) -> dict[int, models.Meter]:
+def _meters(town: Town, utility: Utility, points: list[models.MeteringPoint]) -> dict[int, models.Meter]:
     """The meters the utility knows of, by their number in the town, with addresses and installations."""
     known = [one for one in town.meters if one.registered]
     rows = models.Meter.objects.bulk_create((_meter(one, utility) for one in known), batch_size=_BATCH)
@@ -139,7 +143,7 @@ def _meters(
     return found
 
 
-def _meter(one: Meter, utility: models.Utility) -> models.Meter:
+def _meter(one: Meter, utility: Utility) -> models.Meter:
     kind = meter_type(one.type_name)
     raw = simulated(one).address
     family = find(Address(kind.manufacturer, one.identification, kind.version, kind.device_type, raw))
@@ -155,7 +159,7 @@ def _meter(one: Meter, utility: models.Utility) -> models.Meter:
     )
 
 
-def _keys(town: Town, utility: models.Utility) -> None:
+def _keys(town: Town, utility: Utility) -> None:
     sealing = secrets.writing_key()
     rows = []
     for one in town.meters:
@@ -172,7 +176,7 @@ def _keys(town: Town, utility: models.Utility) -> None:
     models.Key.objects.bulk_create(rows, batch_size=_BATCH)
 
 
-def _collectors(town: Town, utility: models.Utility, data: Path) -> list[models.Collector]:
+def _collectors(town: Town, utility: Utility, data: Path) -> list[models.Collector]:
     return [
         models.Collector.objects.create(
             utility=utility,

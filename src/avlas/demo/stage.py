@@ -27,27 +27,26 @@ def play(args: argparse.Namespace, data: Path) -> int:
     """Make the town or find the recent one, put it on the air and run the program until stopped."""
     started = time.monotonic()
     wish = {"meters": args.meters, "seed": args.seed}
-    now = None if args.fresh else _recent(data, wish)
-    fresh = now is None
-    if fresh:
+    recent = None if args.fresh else _recent(data, wish)
+    now = recent or datetime.now(UTC)
+    if recent is None:
         shutil.rmtree(data, ignore_errors=True)
-        now = datetime.now(UTC)
     _say(text("Building the town ...", "Bygger staden ..."))
     town = Town.build(args.meters, args.seed, now=now)
     django.setup()
-    if fresh:
+    if recent is None:
         from avlas.demo.history import Progress
         from avlas.demo.load import load
 
         load(town, data, Progress())
         (data / _MADE).write_text(json.dumps(wish | {"now": now.isoformat()}))
     from avlas.demo.air import OnAir
+    from avlas.demo.load import ADMINISTRATOR
     from avlas.serve import Supervisor
     from avlas.system.models import User
     from avlas.web.signin_link import path_for
 
-    user = User.objects.order_by("id").first()
-    link = path_for(user)
+    link = path_for(User.objects.get(email=ADMINISTRATOR))
     connection.close()
     supervisor = Supervisor(args.listen)
     with OnAir(town, data) as air:
@@ -79,8 +78,8 @@ def _welcome(town: Town, link: str, seconds: float) -> None:
         )
     )
     print(
-        text("\nOpen this address. It signs you in as administrator, once, within an hour; a new start gives a new one:\n",
-             "\nÖppna den här adressen. Den loggar in dig som administratör, en gång, inom en timme; en ny start ger en ny:\n")
+        text("\nOpen this address. It signs you in as administrator, once, within an hour:\n",
+             "\nÖppna den här adressen. Den loggar in dig som administratör, en gång, inom en timme:\n")
     )  # fmt: skip
     print(f"  {link}\n")
     print(text("Stop with Ctrl-C.", "Avsluta med Ctrl-C."), flush=True)
