@@ -306,7 +306,7 @@ class Reading:
             raise Unsupported(f"security {name} is not supported")
         stop = self.at + security.BLOCK * self.tpl.blocks
         if key is None:
-            if accept_clear and self.plain[self.at : self.at + 2] == security.CHECK:
+            if accept_clear and self.plain[self.at : min(self.at + 2, self.end)] == security.CHECK:
                 self.explain("tpl", self.at, self.at + 2, "check", "2F 2F: content stands in clear")
                 self.at += 2
                 return

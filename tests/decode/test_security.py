@@ -1,0 +1,253 @@
+"""Decryption: the right key opens; a missing key, a wrong key and damage are three different answers."""
+
+from __future__ import annotations
+
+import pytest
+from tests.decode.by_hand import (
+    KEY,
+    MAKER,
+    OTHER_KEY,
+    SENDER,
+    crc,
+    ell_ctr,
+    fragments,
+    full,
+    mode_5,
+    mode_7,
+    mode_7_parts,
+    padded,
+    wired,
+    wireless,
+)
+
+from avlas.decode import (
+    Assembler,
+    FrameError,
+    HeaderError,
+    NoKey,
+    Unsupported,
+    WrongKey,
+    header,
+    telegram,
+)
+
+RECORDS = "0406 D2040000 0413 39300000 0259 C409"
+VALUES = ["1234", "12.345", "25.00"]
+
+
+def values(frame, key=KEY, **how):
+    return [str(r.value) for r in telegram(frame, key, **how).records]
+
+
+CIPHERED = [
+    pytest.param(mode_5(RECORDS), "mode 5", id="mode 5"),
+    pytest.param(mode_7(RECORDS), "mode 7", id="mode 7"),
+    pytest.param(ell_ctr(b"\x78" + bytes.fromhex(RECORDS)), "ell-ctr", id="ELL"),
+]
+
+
+@pytest.mark.parametrize(("frame", "name"), CIPHERED)
+def test_the_right_key_opens(frame, name):
+    result = telegram(frame, KEY)
+    assert [str(r.value) for r in result.records] == VALUES
+    assert result.header.security == name
+    assert header(frame).security == name
+
+
+@pytest.mark.parametrize(("frame", "name"), CIPHERED)
+def test_a_missing_key_a_wrong_key_and_a_short_key(frame, name):
+    with pytest.raises(NoKey) as caught:
+        telegram(frame, accept_clear=True)
+    assert caught.value.header.address.identification == "12345678"
+    assert caught.value.header.security == name
+    for wrong in (OTHER_KEY, KEY[:8], b""):
+        with pytest.raises(WrongKey):
+            telegram(frame, wrong)
+
+
+def test_a_wrong_bit_in_a_value_is_damage():
+    frame = bytearray(ell_ctr(b"\x78" + bytes.fromhex(RECORDS)))
+    frame[-1] ^= 0x01
+    with pytest.raises(FrameError, match="payload CRC"):
+        telegram(bytes(frame), KEY)
+    frame = bytearray(mode_7(RECORDS + "0416 01000000" * 4))
+    frame[-1] ^= 0x01
+    with pytest.raises(FrameError, match="MAC"):
+        telegram(bytes(frame), KEY)
+
+
+def test_missing_blocks_are_damage():
+    with pytest.raises(FrameError, match="2 encrypted blocks are announced"):
+        telegram(mode_5(RECORDS)[:-1], KEY)
+
+
+def test_cipher_text_is_never_judged_before_decryption():
+    """One access number in 65,536 gives cipher text that begins with 2F 2F: it must open all the same."""
+    for number in range(1 << 17):
+        frame = mode_5(f"0406 {number.to_bytes(4, 'little').hex()}")
+        if frame[15:17] == b"\x2f\x2f":
+            break
+    assert frame[15:17] == b"\x2f\x2f"
+    assert values(frame) == [str(number)]
+    with pytest.raises(WrongKey):
+        telegram(frame, OTHER_KEY)
+
+
+def test_repeaters_bits_do_not_change_the_cipher():
+    content = b"\x78" + bytes.fromhex(RECORDS)
+    frame = bytearray(ell_ctr(content, control=0x20))
+    frame[11] |= 0x10  # hop: a repeater passed it on
+    assert values(bytes(frame)) == VALUES
+    frame[11] |= 0x02
+    assert values(bytes(frame)) == VALUES
+
+
+def test_long_header_mode_5_takes_the_meters_own_address():
+    meter = MAKER + bytes.fromhex("44332211 02 07")
+    inner = mode_5(RECORDS, sender=meter)[15:]
+    head = b"\x72" + meter[2:6] + meter[:2] + meter[6:] + bytes.fromhex("2A 00 2005")
+    result = telegram(wireless(head + inner), KEY)
+    assert [str(r.value) for r in result.records] == VALUES
+    assert result.header.address.identification == "11223344"
+    assert result.header.link_address.identification == "12345678"
+    assert [str(r.value) for r in telegram(wired(head + inner), KEY).records] == VALUES
+
+
+# content in clear under a header that announces encryption
+
+
+def clear_frames():
+    plain = padded(RECORDS)
+    yield wireless(bytes.fromhex("7A 2A 00 2005") + plain)
+    covered, mac, _ = mode_7_parts(RECORDS)
+    afl = bytes([0x90, 15]) + b"\x00\x2c" + covered + mac
+    yield wireless(b"\x8c\x20\x11" + afl + bytes.fromhex("7A 01 00 2007 10") + plain)
+    content = b"\x78" + bytes.fromhex(RECORDS)
+    sn = (0x01234560 | 1 << 29).to_bytes(4, "little")
+    yield wireless(b"\x8d\x20\x77" + sn + crc(content).to_bytes(2, "little") + content)
+
+
+@pytest.mark.parametrize("frame", list(clear_frames()))
+def test_clear_content_is_accepted_only_when_asked_for_and_without_a_key(frame):
+    assert values(frame, None, accept_clear=True) == VALUES
+    with pytest.raises(NoKey):
+        telegram(frame)
+    with pytest.raises(WrongKey):
+        telegram(frame, KEY, accept_clear=True)
+
+
+def test_no_encryption_needs_no_key_and_ignores_one():
+    assert values(full(RECORDS), None) == VALUES
+    assert values(full(RECORDS), KEY) == VALUES
+    nothing_encrypted = wireless(bytes.fromhex("7A 2A 00 0005" + RECORDS.replace(" ", "")))
+    result = telegram(nothing_encrypted)
+    assert ([str(r.value) for r in result.records], result.header.security) == (VALUES, "none")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "words"),
+    [
+        ("2002", "mode 2"),
+        ("2003", "mode 3"),
+        ("2008 00", "mode 8"),
+        ("2009 00", "mode 9"),
+        ("200D 00", "mode 13"),
+    ],
+)
+def test_other_security_modes_are_named(configuration, words):
+    with pytest.raises(Unsupported, match=words) as caught:
+        telegram(wireless(bytes.fromhex("7A 2A 00" + configuration) + bytes(32)), KEY)
+    assert words in caught.value.header.security
+
+
+# the extended link layer
+
+
+def test_extended_link_layers():
+    content = bytes.fromhex("78 0406 64000000")
+    other = MAKER + bytes.fromhex("99887766 01 31")
+    plain_sn = (0x0123456).to_bytes(4, "little")
+    summed = crc(content).to_bytes(2, "little") + content
+    for ell, counter in [
+        (b"\x8c\x20\x07" + content, None),
+        (b"\x8d\x20\x07" + plain_sn + summed, 0x0123456),
+        (b"\x8e\x20\x07" + other + content, None),
+        (b"\x8f\x20\x07" + other + plain_sn + summed, 0x0123456),
+    ]:
+        result = telegram(wireless(ell))
+        assert [r.value for r in result.records] == [100]
+        assert (result.header.access_number, result.header.counter) == (7, counter)
+        assert result.header.ci_chain == (ell[0], 0x78)
+    broken = b"\x8d\x20\x07" + plain_sn + summed[:-1] + b"\x01"
+    with pytest.raises(FrameError, match="payload CRC"):
+        telegram(wireless(broken))
+    with pytest.raises(HeaderError):
+        telegram(wireless(b"\x8d\x20\x07\x00"))
+    reserved = (2 << 29).to_bytes(4, "little")
+    with pytest.raises(Unsupported, match="reserved"):
+        telegram(wireless(b"\x8d\x20\x07" + reserved + summed), KEY)
+
+
+# the authentication layer
+
+
+def test_counter_and_mac_of_the_authentication_layer():
+    assert telegram(mode_7(RECORDS, counter=77), KEY).header.counter == 77
+    assert header(mode_7(RECORDS, counter=77)).counter == 77
+
+
+@pytest.mark.parametrize("afl", ["90", "90 0F 002C", "90 02 002C", "90 03 00 2C 25"])
+def test_cut_authentication_layers(afl):
+    with pytest.raises(HeaderError):
+        telegram(wireless(bytes.fromhex(afl)), KEY)
+
+
+def test_fragments_are_put_together():
+    many = RECORDS + "0416 07000000" * 30
+    frames = fragments(many, (60, 90))
+    store = Assembler()
+    assert store.add(frames[0]) is None
+    with pytest.raises(Unsupported, match="fragment 1"):
+        telegram(frames[0], KEY)
+    assert store.add(full(RECORDS)) == full(RECORDS)  # what is no fragment passes
+    assert store.add(frames[1]) is None
+    whole = store.add(frames[2])
+    result = telegram(whole, KEY, format="assembled")
+    assert [str(r.value) for r in result.records] == VALUES + ["7"] * 30
+    assert result.header.counter == 0xA1B2
+    with pytest.raises(WrongKey):
+        telegram(whole, OTHER_KEY, format="assembled")
+
+
+def test_messages_longer_than_a_frame():
+    frames = fragments("0416 07000000" * 37 + "2F2F", (120,))
+    assert len(frames) == 2
+    store = Assembler()
+    assert store.add(frames[0]) is None
+    whole = store.add(frames[1])
+    assert len(whole) > 256
+    assert len(telegram(whole, KEY, format="assembled").records) == 37
+
+
+def test_fragments_out_of_turn_are_dropped():
+    first, second, third = fragments(RECORDS + "0416 07000000" * 30, (60, 90))
+    store = Assembler()
+    assert [store.add(f) for f in (first, third, second)] == [None, None, None]
+    assert store.add(second) is None
+    assert [store.add(f) is not None for f in (first, second, third)] == [False, False, True]
+    broken = bytearray(third)
+    broken[-1] ^= 1
+    store.add(first)
+    store.add(second)
+    with pytest.raises(FrameError, match="MAC"):
+        telegram(store.add(bytes(broken)), KEY, format="assembled")
+
+
+def test_two_senders_do_not_mix():
+    ours = fragments(RECORDS, (20,))
+    theirs = [f[:4] + b"\x99" + f[5:] for f in ours]
+    store = Assembler()
+    assert store.add(ours[0]) is None
+    assert store.add(theirs[0]) is None
+    assert store.add(ours[1])[4:8] == SENDER[2:6]
+    assert store.add(theirs[1])[4:5] == b"\x99"
