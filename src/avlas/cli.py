@@ -151,8 +151,9 @@ def start(command: Command, arguments: Sequence[str]) -> int:
     module = imported(command)
     add_arguments = cast("Callable[[argparse.ArgumentParser], None]", getattr(module, command.add_arguments))
     run = cast("Callable[[argparse.Namespace], int]", getattr(module, command.run))
+    purpose = text(command.english, command.swedish)
     parser = argparse.ArgumentParser(
-        prog=f"avlas {command.name}", description=text(command.english, command.swedish).capitalize() + "."
+        prog=f"avlas {command.name}", description=f"{purpose[0].upper()}{purpose[1:]}."
     )
     add_arguments(parser)
     try:
