@@ -100,6 +100,16 @@ def test_a_file_changed_in_the_future_is_not_believed(write) -> None:
     assert Recording(path).fallback_at <= datetime.now(UTC)
 
 
+def test_a_time_in_the_future_is_not_believed(write) -> None:
+    recording = Recording(write(RTL.replace("2026", "2226") + RTL))
+    assert list(recording) == [
+        (1, Notice("warning", "line_future", {"line": 1, "time": "2226-04-03 19:00:42Z"})),
+        (1, Heard(FRAME, CHANGED)),
+        (2, Heard(FRAME, AT)),
+    ]
+    assert recording.without_time == 1
+
+
 def test_compressed_file_cut_short(write) -> None:
     whole = "".join(os.urandom(100).hex() + "\n" + HEX + "\n" for _ in range(50))
     packed = gzip.compress(whole.encode())

@@ -29,6 +29,13 @@ from avlas.collect.drivers.heard import Notice
 from avlas.collect.receiver import Receiver, SpecError, parse_spec
 from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 from avlas.meters.models import Collector, Source
+from avlas.system.secrets import (
+    MasterKeyMissing,
+    MasterKeyUnusable,
+    MasterKeyWrong,
+    SecretError,
+    check_master_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,7 +103,11 @@ class Database:
 
     async def close(self) -> None:
         """Close the connection and end the thread."""
-        await self.run(connection.close)
+
+        def close() -> None:
+            connection.close()  # the thread's own: looked up there, not here
+
+        await self.run(close)
         self._thread.shutdown()
 
 
@@ -125,6 +136,11 @@ class Collecting:
         self._stop_at = time.monotonic()
         if self._reading is not None:
             self._reading.cancel()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was asked to stop, unlike a source that came to its end by itself."""
+        return self._stopping.is_set()
 
     async def run(self) -> None:
         """Collect. Raises nothing for what a receiver or the database does."""
@@ -187,7 +203,7 @@ class Collecting:
                 raise
             except (DataError, IntegrityError, NotSupportedError) as error:
                 return await self._divide(part, error)
-            except Error as error:
+            except (Error, MasterKeyMissing, MasterKeyWrong, MasterKeyUnusable) as error:
                 self._tell_trouble(error, len(part))
                 self._given_up = self._stopping.is_set() and time.monotonic() - self._stop_at > STOP_WITHIN
                 await self._pause(wait)
@@ -223,17 +239,19 @@ class Collecting:
         self._say(Notice("error", "telegram_refused", {"reason": str(error)[:100], "path": str(path)}))
         return True
 
-    def _tell_trouble(self, error: Error, waiting: int) -> None:
+    def _tell_trouble(self, error: Exception, waiting: int) -> None:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         text_id = "database_away"
-        if "locked" in said:
+        if isinstance(error, SecretError):
+            text_id = "no_master_key"
+        elif "locked" in said:
             text_id = "database_locked"
         elif "full" in said or "No space" in said:
             text_id = "database_full"
         if text_id != self._trouble:
             self._trouble = text_id
             waiting += self._receiver.waiting if self._receiver else 0
-            self._say(Notice("error", text_id, {"waiting": waiting, "reason": said[:100]}))
+            self._say(Notice("error", text_id, {"waiting": waiting, "reason": said}))
 
     # ---- what is left at a stop
 
@@ -336,7 +354,7 @@ async def collect(only: Sequence[int] | None = None, *, on_idle: Callable[[], No
     ``only``: these collectors, and return too when all their sources have ended. Otherwise every active one
     of the database; rows added, changed, switched off or removed meanwhile take effect within seconds.
     ``on_idle`` is called once when there is none to begin with. Raises django.db.Error when the database
-    can't be read at the start.
+    can't be read at the start, and secrets.SecretError when its master key is not at hand.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -346,6 +364,7 @@ async def collect(only: Sequence[int] | None = None, *, on_idle: Callable[[], No
     database = Database()
     running: dict[Entry, tuple[Collecting, asyncio.Task[None]]] = {}
     try:
+        await database.run(check_master_key)
         wanted = await database.run(load_entries, only)
         if not wanted and on_idle is not None:
             on_idle()
@@ -372,7 +391,7 @@ def _adjust(
             error = None if task.cancelled() else task.exception()
             if error is not None:
                 log.error("%s: stopped by an error in the program; starting anew", entry.name, exc_info=error)
-            if error is not None or entry not in wanted:
+            if error is not None or collecting.stopped or entry not in wanted:
                 del running[entry]
         elif entry not in wanted:
             collecting.stop()

@@ -7,23 +7,24 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from avlas.cli import language
 from avlas.collect import texts
 from avlas.collect.drivers.heard import Notice
 from avlas.collect.drivers.im871a import LINK_MODES
 from avlas.collect.receiver import EXAMPLES, Received, SpecError, make_driver, parse_spec
 from avlas.collect.recorded import NotRecorded, Recording
+from avlas.system.terminal import language
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from avlas.meters.ingest import IngestResult
     from avlas.meters.models import Collector
     from avlas.system.models import Utility
 
+T = TypeVar("T")
 SHOWN_PROBLEMS: Final = 20
 SMALLEST_BATCH, FIRST_BATCH, LARGEST_BATCH = 100, 1_000, 10_000
 BATCH_WITHIN: Final = 0.5
@@ -151,13 +152,15 @@ def run_import(args: argparse.Namespace) -> int:
     import django
 
     django.setup()
+    from avlas.system.secrets import check_master_key
     from avlas.system.terminal import terminal_language
 
     with terminal_language():
         utility = _utility(args.utility)
         if utility is None:
             return 1
-        work = Import(_import_collector(utility))
+        patiently(check_master_key)
+        work = Import(patiently(lambda: _import_collector(utility)))
         for path in args.files:
             work.file(path, heard_at)
         work.summary()
@@ -184,6 +187,26 @@ def _import_collector(utility: Utility) -> Collector:
     return found or Collector.objects.create(
         utility=utility, name=_free_name(utility, "import"), spec="import", status="stopped"
     )
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """Do ``work``, again and again while the database is locked or full; its error is raised in the end."""
+    from django.db import OperationalError, connection
+
+    began = time.monotonic()
+    wait, said = 1.0, False
+    while True:
+        try:
+            return work()
+        except OperationalError as error:
+            connection.close()
+            if "no such table" in str(error) or time.monotonic() - began > PATIENCE:
+                raise
+            if not said:
+                said = True
+                print("\n" + say("import_waits", reason=error), file=sys.stderr)
+        time.sleep(wait)
+        wait = min(wait * 2, 15.0)
 
 
 class Import:
@@ -264,33 +287,15 @@ class Import:
         yield from filter(None, waiting.values())
 
     def _ingest(self, batch: list[Received]) -> None:
-        """Hand a batch in, and again while the database is locked or full; raises its error in the end."""
-        from django.db import OperationalError, connection
-
+        """Hand a batch in and let its time decide the size of the next."""
         from avlas.collect.collector import telegram_batch
         from avlas.meters.ingest import ingest
 
         telegrams = telegram_batch(self._collector.pk, batch)
         began = time.monotonic()
-        wait, said = 1.0, False
-        while True:
-            tried = time.monotonic()
-            try:
-                self.result.add(ingest(telegrams))
-            except OperationalError as error:
-                connection.close()
-                if time.monotonic() - began > PATIENCE:
-                    raise
-                if not said:
-                    said = True
-                    print("\n" + say("import_waits", reason=error), file=sys.stderr)
-                time.sleep(wait)
-                wait = min(wait * 2, 15.0)
-                continue
-            slow = time.monotonic() - tried > BATCH_WITHIN
-            size = self._batch_size // 2 if slow else self._batch_size * 2
-            self._batch_size = min(LARGEST_BATCH, max(SMALLEST_BATCH, size))
-            return
+        self.result.add(patiently(lambda: ingest(telegrams)))
+        size = self._batch_size // 2 if time.monotonic() - began > BATCH_WITHIN else self._batch_size * 2
+        self._batch_size = min(LARGEST_BATCH, max(SMALLEST_BATCH, size))
 
     def _problem(self, text: str) -> None:
         self._problem_count += 1

@@ -77,9 +77,9 @@ class Spec:
     baud_rate: int = 0
 
     def __str__(self) -> str:
-        if self.road == "file":
-            return f"file:{self.where}"
-        return f"{self.driver}:" + {"tcp": f"tcp://{self.where}", "stdin": "stdin"}.get(self.road, self.where)
+        rate = "" if self.baud_rate == default_baud_rate(self.driver) else f":{self.baud_rate}"
+        where = {"tcp": f"tcp://{self.where}", "stdin": "stdin", "serial": f"{self.where}{rate}"}
+        return f"{self.driver}:{where.get(self.road, self.where)}"
 
 
 LINE_DRIVERS: Final = {"hex": HexLines, "rtl_wmbus": RtlWmbusLines, "wmbusmeters": WmbusmetersLines}
@@ -112,7 +112,12 @@ def parse_spec(text: str) -> Spec:
     port_name, _, rate = where.rpartition(":")
     if port_name and rate.isdecimal():
         return Spec(driver, "serial", port_name, int(rate))
-    return Spec(driver, "serial", where, BAUD_RATE if driver == "im871a" else 115_200)
+    return Spec(driver, "serial", where, default_baud_rate(driver))
+
+
+def default_baud_rate(driver: str) -> int:
+    """The speed of a serial port when none is given."""
+    return BAUD_RATE if driver == "im871a" else 115_200
 
 
 def make_driver(spec: Spec, link_mode: str) -> Driver:

@@ -10,7 +10,7 @@ import gzip
 import io
 import re
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from avlas.collect.drivers.heard import Heard, Notice
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LOOK_AT: Final = 65_536
 """Characters from the beginning by which the kind of file is told."""
+CLOCK_TOLERANCE: Final = timedelta(minutes=2)
+"""How far in the future a time may lie before it is not believed."""
 RTL_WMBUS = re.compile(r"^\s*(?:[A-Z]\d[A-Za-z]?;[01];[01];|0x[0-9A-Fa-f]{20,}\s*(?:;|$))", re.MULTILINE)
 HEX_LINE = re.compile(r"^(?:[\s;,|_:\-]|0[xX]|[0-9A-Fa-f]{2})+(?:\s*NOKEY)?$", re.MULTILINE)
 GZIP = b"\x1f\x8b"
@@ -60,7 +62,8 @@ class Recording:
         self.position = 0
         self._gzip = begins.startswith(GZIP)
         changed = datetime.fromtimestamp(info.st_mtime, UTC)
-        self.fallback_at = heard_at or min(changed, datetime.now(UTC))
+        self._began = datetime.now(UTC)
+        self.fallback_at = heard_at or min(changed, self._began)
         if self._gzip:
             begins = _begins_unpacked(begins)
         self._encoding = "utf-16" if begins[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -88,6 +91,9 @@ class Recording:
                         )
                         continue
                     for event in driver.line(line.strip(), number):
+                        if isinstance(event, Heard) and self._in_future(event.heard_at):
+                            time = f"{event.heard_at:%Y-%m-%d %H:%M:%S}Z"
+                            yield number, Notice("warning", "line_future", {"line": number, "time": time})
                         yield number, self._with_time(event)
                     self.bad_crc = driver.bad_crc
             except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -99,10 +105,13 @@ class Recording:
             return RtlWmbusLines()
         return WmbusmetersLines(self._base) if self.kind == "wmbusmeters" else HexLines()
 
+    def _in_future(self, moment: datetime | None) -> bool:
+        return moment is not None and moment > self._began + CLOCK_TOLERANCE
+
     def _with_time(self, event: Event) -> Event:
         if isinstance(event, Notice):
             return event
-        if event.heard_at is not None:
+        if event.heard_at is not None and not self._in_future(event.heard_at):
             return event
         self.without_time += 1
         return Heard(event.frame, self.fallback_at, event.rssi_dbm, event.wired)

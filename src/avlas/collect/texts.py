@@ -32,6 +32,10 @@ TEXTS: dict[str, Text] = {
         "the database can't be written ({reason}); {waiting} telegrams wait",
         "det går inte att skriva i databasen ({reason}); {waiting} telegram väntar",
     ),
+    "no_master_key": Text(
+        "{waiting} telegrams wait. {reason}",
+        "{waiting} telegram väntar. {reason}",
+    ),
     "database_again": Text(
         "the database takes telegrams again",
         "databasen tar emot telegram igen",

@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
-def terminal_language() -> AbstractContextManager[None]:
-    """A context in which texts are in the language the environment asks for: Swedish, else English."""
+def language() -> str:
+    """The language the environment asks for: "sv", else "en"."""
     wanted = ("AVLAS_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
     chosen = next((os.environ[name] for name in wanted if os.environ.get(name)), "en")
-    return translation.override("sv" if chosen.lower().startswith("sv") else "en")
+    return "sv" if chosen.lower().startswith("sv") else "en"
+
+
+def terminal_language() -> AbstractContextManager[None]:
+    """A context in which texts are in the language the environment asks for."""
+    return translation.override(language())

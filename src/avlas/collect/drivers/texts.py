@@ -56,6 +56,10 @@ TEXTS: dict[str, Text] = {
         "{time} is no date and time; the telegram is kept without",
         "{time} är ingen tidpunkt; telegrammet behålls utan",
     ),
+    "line_future": Text(
+        "{time} is in the future; the telegram is kept without its time",
+        "{time} ligger i framtiden; telegrammet behålls utan sin tid",
+    ),
     "line_key_ignored": Text(
         "keys beside telegrams are not used; add them under Keys",
         "nycklar bredvid telegram används inte; lägg in dem under Nycklar",
