@@ -428,7 +428,7 @@ def _wrong_pulse_value(h: Hiding) -> None:
     if meter is not None:
         h.fleet.input_a[meter] = True
         h.meter(meter, WrongPulseValue(h.hour(96)))
-        h.note("wrong_pulse_value", 96, meter, detail="10 x")
+        h.note("wrong_pulse_value", 96, meter)
 
 
 def _swapped_customers(h: Hiding) -> None:
@@ -444,9 +444,7 @@ def _swapped_customers(h: Hiding) -> None:
 
 
 def _set_back_at_wrong_time(h: Hiding) -> None:
-    meter = h.pick(
-        HEAT, ("school", "preschool", "office", "town_hall", "library", "health_centre"), sends=_THERMAL
-    )
+    meter = h.pick(HEAT, ("school", "office", "town_hall", "health_centre"), sends=_THERMAL)
     if meter is not None:
         point = int(h.fleet.point[meter])
         h.ground.demand.shift_h[point] = 10

@@ -92,7 +92,7 @@ def lay_out(points: int, seed: int) -> Ground:
     counts = _media(points)
     ours, foreign = 2 + points // 500, 9 + points // 60
     own_building = counts[HEAT] + counts[HEAT_COOLING]
-    water_only = max(1, counts[WATER] // 5) if own_building else counts[WATER]
+    water_only = counts[WATER] // 5 if own_building else counts[WATER]
     wanted = max(own_building + water_only + ours + foreign, 12)
     places, place, xy, street, number, district = _build_places(wanted, seed)
     rng = np.random.default_rng([seed, 5])
@@ -213,7 +213,7 @@ def _points(
     """Which building has points of which media."""
     heated = np.arange(known - water_only)
     is_home = np.array([k.home for k in KINDS])[kind]
-    large = np.isin(kind, [n for n, k in enumerate(KINDS) if k.area_m2[1] > 1000 and not k.home])
+    large = np.isin(kind, [n for n, k in enumerate(KINDS) if k.area_m2[1] > 1000 and k.code != "apartments"])
 
     def pick(among: Ints, count: int, weight: Floats | None = None) -> Ints:
         if weight is not None and count < len(among):
@@ -310,8 +310,8 @@ def _demand(
         electricity_kw=electricity,
         solar_kw=np.where(medium == ELECTRICITY, solar, 0.0),
         bar=rng.uniform(3.9, 5.6, n),
-        empty_from=never,
-        empty_to=never,
+        empty_from=never.copy(),
+        empty_to=never.copy(),
         travels=home & single,
         shift_h=np.zeros(n, dtype=np.int64),
         shift_from=never.copy(),

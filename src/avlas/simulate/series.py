@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from avlas.simulate.catalogue import (
 from avlas.simulate.loads import COOLING, ELECTRICITY, HEAT, HEAT_COOLING, PRESSURE, WATER, Demand, Sky
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from avlas.simulate.weather import Weather
 
@@ -75,6 +75,15 @@ class Mounted:
     start: Floats  # (meters, COUNTERS) at the beginning of the series or when mounted
 
 
+class _Block(NamedTuple):
+    """One block of some meters."""
+
+    number: int
+    start: Floats  # (meters, COUNTERS) growth until the block begins
+    steps: Floats  # (meters, ROWS, BLOCK_H) hourly rows
+    grown: Floats  # (meters, COUNTERS, BLOCK_H) growth from the block's beginning to each hour's end
+
+
 class Series:
     """Counters and momentary values of all meters from ``begin_hour`` on, as far into the future as asked."""
 
@@ -101,11 +110,16 @@ class Series:
     def hourly(self, meters: Ints, block: int) -> Floats:
         """Hourly rows (meters, ROWS, BLOCK_H) of one block: steps of the counters, then momentary values."""
         sky = loads.sky(self.weather, self.begin_hour + block * BLOCK_H, BLOCK_H)
-        out = np.zeros((len(meters), ROWS, BLOCK_H))
         medium = self.medium[meters]
-        for code in np.unique(medium[medium >= 0]).tolist():
-            here = np.nonzero(medium == code)[0]
-            out[here] = self._medium_rows(code, meters[here], sky)
+        found = np.unique(medium).tolist()
+        if len(found) == 1 and found[0] >= 0:
+            out = self._medium_rows(found[0], meters, sky)
+        else:
+            out = np.zeros((len(meters), ROWS, BLOCK_H))
+            for code in found:
+                if code >= 0:
+                    here = np.nonzero(medium == code)[0]
+                    out[here] = self._medium_rows(code, meters[here], sky)
         for row, meter in enumerate(meters.tolist()):
             for fault in self.meter_faults.get(meter, ()):
                 fault.show(sky, out[row])
@@ -165,45 +179,51 @@ class Series:
         valid = hours >= 0
         if not valid.any():
             return counters, rows
-        for block, at_start, steps in self._walk(meters, np.unique(asked[valid]), live=live):
+        for block, at_start, steps, grown in self._walk(meters, np.unique(asked[valid]), live=live):
             row, column = np.nonzero((asked == block) & valid)
             hour = hours[row, column] - block * BLOCK_H
-            run = np.cumsum(steps[:, :COUNTERS], axis=2)
             this = steps[row, :, hour]
-            before = np.where(hour[:, None] > 0, run[row, :, np.maximum(hour - 1, 0)], 0.0)
-            counters[row, column] = at_start[row] + before + this[:, :COUNTERS] * into[row, column][:, None]
+            left = (1.0 - into[row, column])[:, None]
+            counters[row, column] = at_start[row] + grown[row, :, hour] - this[:, :COUNTERS] * left
             rows[row, column] = this
         return counters + self.meters.start[meters][:, None, :], rows
 
-    def _walk(self, meters: Ints, blocks: Ints, *, live: bool) -> list[tuple[int, Floats, Floats]]:
-        """Each asked block with the counters' growth until its start and its hourly rows."""
+    def _walk(self, meters: Ints, blocks: Ints, *, live: bool) -> Iterator[_Block]:
+        """Each asked block in time's order."""
         if live and len(blocks) == 1:
-            found = [self._recent.get((meter, int(blocks[0]))) for meter in meters.tolist()]
-            if all(each is not None for each in found):
-                for meter in meters.tolist():
-                    self._recent.move_to_end((meter, int(blocks[0])))
-                pairs = [each for each in found if each is not None]
-                return [(int(blocks[0]), np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]))]
+            recent = self._recall(meters, int(blocks[0]))
+            if recent is not None:
+                yield recent
+                return
         self._room(int(blocks[-1]) // _KEEP_EVERY + 1)
         kept = int(min(self._known[meters].min() - 1, blocks[0] // _KEEP_EVERY))
-        grown = self._kept[meters, kept].copy()
+        start = self._kept[meters, kept].copy()
         wanted = set(blocks.tolist())
-        out: list[tuple[int, Floats, Floats]] = []
-        for block in range(kept * _KEEP_EVERY, int(blocks[-1]) + 1):
-            if block % _KEEP_EVERY == 0:
-                self._kept[meters, block // _KEEP_EVERY] = grown
-                self._known[meters] = np.maximum(self._known[meters], block // _KEEP_EVERY + 1)
-            steps = self.hourly(meters, block)
-            if block in wanted:
-                out.append((block, grown.copy(), steps))
+        for number in range(kept * _KEEP_EVERY, int(blocks[-1]) + 1):
+            if number % _KEEP_EVERY == 0:
+                self._kept[meters, number // _KEEP_EVERY] = start
+                self._known[meters] = np.maximum(self._known[meters], number // _KEEP_EVERY + 1)
+            steps = self.hourly(meters, number)
+            grown = np.cumsum(steps[:, :COUNTERS], axis=2)
+            if number in wanted:
                 if live:
-                    self._remember(meters, block, grown, steps)
-            grown = grown + np.cumsum(steps[:, :COUNTERS], axis=2)[:, :, -1]
-        return out
+                    self._remember(meters, number, start, steps)
+                yield _Block(number, start, steps, grown)
+            start = start + grown[:, :, -1]
 
-    def _remember(self, meters: Ints, block: int, grown: Floats, steps: Floats) -> None:
+    def _recall(self, meters: Ints, number: int) -> _Block | None:
+        asked = [(meter, number) for meter in meters.tolist()]
+        if not all(each in self._recent for each in asked):
+            return None
+        for each in asked:
+            self._recent.move_to_end(each)
+        start = np.stack([self._recent[each][0] for each in asked])
+        steps = np.stack([self._recent[each][1] for each in asked])
+        return _Block(number, start, steps, np.cumsum(steps[:, :COUNTERS], axis=2))
+
+    def _remember(self, meters: Ints, number: int, start: Floats, steps: Floats) -> None:
         for row, meter in enumerate(meters.tolist()[:_CACHED]):
-            self._recent[meter, block] = (grown[row].copy(), steps[row].copy())
+            self._recent[meter, number] = (start[row].copy(), steps[row].copy())
         while len(self._recent) > _CACHED:
             self._recent.popitem(last=False)
 

@@ -65,6 +65,11 @@ class _Field:
         i, j = int(x / self.cell + self.half), int(y / self.cell + self.half)
         return (i, j) if 0 <= i < 2 * self.half and 0 <= j < 2 * self.half else None
 
+    def wet(self, x: float, y: float) -> bool:
+        """Whether a place is in the river or on its banks."""
+        cell = self.at(x, y)
+        return cell is not None and self.near_river[cell[0]][cell[1]]
+
 
 def draw(radius_m: float, seed: int) -> Plan:
     """Draw a town of about this radius [m]; the same seed gives the same town."""
@@ -221,7 +226,7 @@ def _trace(radius_m: float, directions: _Field) -> list[tuple[int, Line]]:
         line = _line(kind, x, y, directions, drawn[kind], radius_m=radius_m)
         if len(line) < 6:
             continue
-        keep(kind, _joined(line, everything), main=False)
+        keep(kind, _joined(line, everything, directions), main=False)
     return lines
 
 
@@ -266,14 +271,14 @@ def _line(
     return halves[1][:0:-1] + halves[0]
 
 
-def _joined(line: Line, everything: _Drawn) -> Line:
+def _joined(line: Line, everything: _Drawn, directions: _Field) -> Line:
     """The line with ends that stop just short of another street led up to it."""
     for end in (0, -1):
         x, y = line[end]
         nx, ny = line[1 if end == 0 else -2]
         ahead = (x + 1.6 * (x - nx), y + 1.6 * (y - ny))
         touch = everything.nearest(*ahead, 46.0)
-        if touch is None:
+        if touch is None or directions.wet(0.5 * (x + touch[0]), 0.5 * (y + touch[1])):
             continue
         onward = (touch[0] - x) * (x - nx) + (touch[1] - y) * (y - ny)
         if onward > 0.45 * math.dist(touch, (x, y)) * math.dist((x, y), (nx, ny)):  # no sharp corners

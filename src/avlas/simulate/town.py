@@ -174,7 +174,7 @@ class Town:
         """Numbers of the meters that sit at registered points and can be decoded with the registered key."""
         return np.nonzero((self._fleet.point >= 0) & ~self._fleet.wrong_key)[0]
 
-    def history(self, chunk: int = 256, meters: Sequence[int] | Ints | None = None) -> Iterator[Heard]:
+    def history(self, chunk: int = 128, meters: Sequence[int] | Ints | None = None) -> Iterator[Heard]:
         """The past 13 months as heard, ``chunk`` meters at a time (all ``readable`` ones unless told)."""
         which = self.readable() if meters is None else np.asarray(meters, dtype=np.int64)
         slots = self.history_slots()
@@ -279,13 +279,14 @@ class Town:
             )  # fmt: skip
         self._rssi = np.full((len(collectors) + 1, len(meters)), -np.inf)
         for each in collectors:
-            self._rssi[each.index, mounted] = radio.strength(xy, meters.walls_db[mounted], each)
+            shadow = radio.shadow(self._series.meters.key[mounted], each.index)
+            self._rssi[each.index, mounted] = radio.strength(xy, meters.walls_db[mounted], each) - shadow
         # where no collector hears well enough, the installer has moved the meter's antenna
         best = self._rssi[:-1].max(axis=0)
         better = np.clip(-104.0 + 3.0 * noise.uniform(self._series.meters.key) - best, 0.0, None)
         self._rssi[:-1] += np.where(np.isfinite(best), better, 0.0)
         for meter in hidden.barely_heard:
-            self._rssi[:-1, meter] += -121.0 - self._rssi[:-1, meter].max()
+            self._rssi[:-1, meter] += -124.0 - self._rssi[:-1, meter].max()
         wired = np.nonzero(meters.primary_address > 0)[0]
         self._rssi[:-1, wired] = -np.inf
         if len(wired):
