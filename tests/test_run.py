@@ -90,9 +90,11 @@ def checkout(tmp_path):
 def test_the_first_start_installs_and_hands_over(ready):
     checkout, first = ready
     assert first.returncode == 0, first.stderr
-    assert "Setting up Avläs in" in first.stdout
-    assert re.search(r"✓ Python packages \(1\) \(\d+\.\d s\)", first.stdout)
-    assert "tiny 1.0\narguments ['import', 'file name.txt']\n" in first.stdout
+    assert "Setting up Avläs in" in first.stderr
+    assert re.search(r"✓ Python packages \(1\) \(\d+\.\d s\)", first.stderr)
+    assert first.stdout.startswith(
+        "tiny 1.0\narguments ['import', 'file name.txt']\n"
+    )  # nothing but the program's
     assert f"data {checkout.folder}/data\n" in first.stdout
 
 
@@ -105,6 +107,7 @@ def test_the_second_start_installs_nothing(ready):
         away.rename(checkout.wheels)
     assert second.returncode == 0
     assert second.stdout.startswith("tiny 1.0\n")
+    assert second.stderr == ""
 
 
 def test_everything_lies_in_the_checkout(ready):
@@ -141,7 +144,7 @@ def test_a_changed_lock_file_installs_and_the_folder_may_move(checkout):
     checkout.lock(wheel(checkout.wheels, "2.0"))
     checkout.folder = checkout.folder.rename(checkout.folder.with_name("moved"))
     result = checkout("x")
-    assert "✓ Python packages" in result.stdout
+    assert "✓ Python packages" in result.stderr
     assert "tiny 2.0\n" in result.stdout
 
 
@@ -202,12 +205,12 @@ def test_browser_modules_come_from_the_lock_file_once(checkout):
         '{"name": "x", "lockfileVersion": 3, "packages": {"": {"name": "x", "dependencies": {"tiny": "file:tiny"}},'
         ' "node_modules/tiny": {"resolved": "tiny", "link": true}, "tiny": {"version": "1.0.0"}}}'
     )
-    assert "Browser modules" not in checkout("decode").stdout
-    assert "✓ Browser modules" in checkout("web").stdout
+    assert "Browser modules" not in checkout("decode").stderr
+    assert "✓ Browser modules" in checkout("web").stderr
     assert (checkout.folder / "node_modules/tiny/package.json").exists()
-    assert "Browser modules" not in checkout("web").stdout
+    assert "Browser modules" not in checkout("web").stderr
     shutil.rmtree(checkout.folder / "node_modules")
-    assert "✓ Browser modules" in checkout("web").stdout
+    assert "✓ Browser modules" in checkout("web").stderr
 
 
 def test_help_installs_nothing(checkout):
