@@ -167,13 +167,63 @@ def test_stored_layouts_come_back():
     assert restored.find("XYZ", 1, 4, taught.signature ^ 1) is None
 
 
-def test_layouts_learnt_are_bounded_per_type():
+def made_up(n, seen=1):
+    headers = tuple(bytes.fromhex(part) for part in (f"04{n % 112:02X}", f"84{n // 112:02X}13"))
+    return compact.Layout("XYZ", 1, 4, link.crc16(b"".join(headers)), headers, "full frame", seen)
+
+
+def test_layouts_learnt_are_bounded_and_noise_makes_way():
     layouts = Layouts()
-    for n in range(200):
-        record = f"04{n % 128:02X} 84{n // 128:02X}13"
-        headers = tuple(bytes.fromhex(part) for part in record.split())
-        layouts.learn(compact.Layout("XYZ", 1, 4, link.crc16(b"".join(headers)), headers, "full frame", 1))
+    trusted = layouts.learn(made_up(0, seen=2))
+    for n in range(1, 200):
+        layouts.learn(made_up(n))
     assert len(layouts) == 64
+    assert layouts.find("XYZ", 1, 4, trusted.signature) == trusted
+    assert layouts.find("XYZ", 1, 4, made_up(199).signature) == made_up(199)
+    for n in range(200, 300):
+        layouts.learn(made_up(n, seen=2))
+    assert len(layouts) == 64
+    assert layouts.learn(made_up(300)) is None  # only trusted ones are left
+
+
+def test_a_layout_on_probation_gives_way_to_a_vouched_one_of_the_same_signature():
+    right = made_up(1, seen=2)
+    layouts = Layouts()
+    layouts.learn(replace(right, headers=right.headers[::-1], seen=1))
+    assert layouts.learn(right) == right
+    assert layouts.find("XYZ", 1, 4, right.signature) == right
+
+
+def test_shipped_layouts_need_no_teaching_and_other_resolutions_are_on_probation():
+    layouts = Layouts.shipped()
+    many = len(layouts)
+    text = [
+        "0406",
+        "04FF07",
+        "04FF08",
+        "0414",
+        "043B",
+        "0259",
+        "025D",
+        "04FF22",
+        "026C",
+        "4406",
+        "4414",
+        "426C",
+    ]
+    data = ["D2040000"] * 5 + ["C409", "D007", "00000000", "D72B", "D0040000", "00300000", "C12B"]
+    full = wireless(b"\x78" + bytes.fromhex(full_records(text, data)), sender=KAMSTRUP)
+    assert layouts.learn(telegram(full)) is None
+    assert len(layouts) == many
+    rare = [header.replace("06", "04") for header in text]
+    unusual = layouts.find("KAM", 0x35, 4, crc(bytes.fromhex("".join(rare))))
+    assert unusual is not None
+    assert not Layouts.is_confirmed(unusual)
+    broken = compact_content(rare, data)[:-1] + b"\x00"
+    with pytest.raises(UnknownLayout, match="does not fit"):
+        telegram(wireless(broken, sender=KAMSTRUP), layouts=layouts)
+    with pytest.raises(FrameError):
+        telegram(wireless(compact_content(text, data)[:-1] + b"\x00", sender=KAMSTRUP), layouts=layouts)
 
 
 @pytest.mark.parametrize("ci", ["69", "6A 2A 00 0000", "6B 78563412 3A63 01 04 2A 00 0000"])

@@ -53,7 +53,6 @@ _ENERGY = ("06", "05", "04", "07", "FB00", "0E", "0F", "0D", "FB08")
 _VOLUME = ("14", "13", "15", "16")
 _FLOW = ("3B", "3C", "3A")
 _POWER = ("2D", "2C", "2E", "2B")
-_MAKERS = ("KAM", "KAW")  # Kamstrup's own code and the one of its newer water meters
 _FIXED = (
     "0404 04843C 042B 04AB3C",  # OMNIPOWER: A+ A- P+ P-
     "2269 1269 0269 05FF09 05FF0A 02FD17",  # PressureSensor: lowest, highest, momentary pressure, info
@@ -63,6 +62,16 @@ _FIXED = (
     "02FF20 0413 4413 615B 5167",
     "02FF20 0413 92013B A1015B 8101E7FF0F",
     "04FF23 0413 4413 426C 023B 92013B A2013B 06FF1B A1015B 91015B A10167",
+)
+_MAKERS = {"KAM": (*_TEMPLATES, *_FIXED), "KAW": _FIXED}  # KAW: Kamstrup's newer water meters
+# Signatures that meters were seen to send; the other resolutions of the templates are on probation.
+_SEEN_IN_METERS = frozenset(
+    {
+        *(0xF1E7, 0x6DE2, 0x52C2),  # MULTICAL 302 in kWh, 0.01 GJ, MJ
+        *(0xAE5A, 0xB34D, 0x1434, 0xE7A2, 0x7869, 0x441F),  # 303, 403, 603, 803
+        *(0x8400, 0xD7D6),  # 602, 402
+        *(0x8C13, 0x73DE, 0xDD34, 0xA8ED, 0xD2F7, 0xC412, 0xA9F3),  # the fixed ones
+    }
 )
 
 
@@ -84,20 +93,22 @@ def full_frame_crc(headers: Sequence[bytes], values: Sequence[bytes]) -> int:
 @lru_cache(maxsize=1)
 def _shipped() -> tuple[Layout, ...]:
     layouts: dict[tuple[str, int], Layout] = {}
-    texts = list(_FIXED)
-    for template in _TEMPLATES:
-        volumes = _VOLUME if "{v}" in template else ("",)
-        inputs = _VOLUME if "{i}" in template else ("",)
-        flows = _FLOW if "{q}" in template else ("",)
-        powers = _POWER if "{p}" in template else ("",)
-        for e, v, i, q, p in product(_ENERGY, volumes, inputs, flows, powers):
-            texts.append(template.format(e=e, v=v, i=i, q=q, p=p))
-    for text in texts:
-        headers = split_headers(text)
-        mark = signature(headers)
-        for maker in _MAKERS:
-            layouts.setdefault((maker, mark), Layout(maker, _ANY, _ANY, mark, headers))
+    for maker, templates in _MAKERS.items():
+        for template in templates:
+            for text in _resolutions(template):
+                headers = split_headers(text)
+                mark = signature(headers)
+                seen = _CONFIRMED if mark in _SEEN_IN_METERS else 0
+                layouts.setdefault((maker, mark), Layout(maker, _ANY, _ANY, mark, headers, "shipped", seen))
     return tuple(layouts.values())
+
+
+def _resolutions(template: str) -> Iterator[str]:
+    """A template with every combination of the resolutions it has places for."""
+    choices = {"e": _ENERGY, "v": _VOLUME, "i": _VOLUME, "q": _FLOW, "p": _POWER}
+    used = [name for name in choices if f"{{{name}}}" in template]
+    for chosen in product(*(choices[name] for name in used)):
+        yield template.format(**dict(zip(used, chosen, strict=True)))
 
 
 class Layouts:
@@ -110,7 +121,6 @@ class Layouts:
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, int, int], Layout] = {}
         self._of_maker: dict[tuple[str, int], Layout] = {}
-        self._count: dict[tuple[str, int, int], int] = {}
 
     @classmethod
     def shipped(cls) -> Layouts:
@@ -139,8 +149,8 @@ class Layouts:
 
     @staticmethod
     def is_confirmed(layout: Layout) -> bool:
-        """Shipped, taught by a format frame, vouched for by a CRC or MAC, or seen often enough."""
-        return layout.source != "full frame" or layout.seen >= _CONFIRMED
+        """Seen often enough, or once with a CRC or MAC that vouched for it."""
+        return layout.seen >= _CONFIRMED
 
     def learn(self, source: Layout | Telegram) -> Layout | None:
         """Take in a stored layout or what a telegram teaches.
@@ -153,21 +163,30 @@ class Layouts:
         if layout is None:
             return None
         key = (layout.manufacturer, layout.version, layout.device_type, layout.signature)
-        known = self._known.get(key)
-        if known is None:
-            kind = key[:3]
-            if layout.version != _ANY and self._count.get(kind, 0) >= _PER_TYPE:
-                return None
-            self._count[kind] = self._count.get(kind, 0) + 1
-            self._known[key] = layout
-            self._of_maker.setdefault((layout.manufacturer, layout.signature), layout)
-            return layout
-        if known.headers != layout.headers or self.is_confirmed(known):
+        shipped = self._known.get((layout.manufacturer, _ANY, _ANY, layout.signature))
+        if shipped is not None and self.is_confirmed(shipped) and shipped.headers == layout.headers:
             return None
-        seen = max(layout.seen, _CONFIRMED) if self.is_confirmed(layout) else known.seen + 1
-        better = replace(known, seen=seen, source=layout.source)
-        self._known[key] = better
-        return better if self.is_confirmed(better) else None
+        known = self._known.get(key)
+        if known is not None and self.is_confirmed(known):
+            return None
+        if known is None and not self._room_for(key[:3]):
+            return None
+        if known is not None and known.headers == layout.headers:
+            layout = replace(known, seen=max(layout.seen, known.seen + 1), source=layout.source)
+        self._known[key] = layout
+        self._of_maker[layout.manufacturer, layout.signature] = layout
+        return layout if known is None or self.is_confirmed(layout) else None
+
+    def _room_for(self, kind: tuple[str, int, int]) -> bool:
+        """Room for one more layout of a type; the oldest on probation makes way."""
+        of_kind = [key for key in self._known if key[:3] == kind] if kind[1] != _ANY else []
+        if len(of_kind) < _PER_TYPE:
+            return True
+        for key in of_kind:
+            if not self.is_confirmed(self._known[key]):
+                del self._known[key]
+                return True
+        return False
 
 
 @lru_cache(maxsize=1)
@@ -193,7 +212,7 @@ def _taught_by(telegram: Telegram) -> Layout | None:
         telegram.signature,
         headers,
         source,
-        _CONFIRMED if vouched else 1,
+        _CONFIRMED if vouched or header.ci in FORMAT_CIS else 1,
     )
 
 

@@ -26,6 +26,7 @@ _CODINGS = (
     "8 digit BCD", "variable length", "12 digit BCD", "special",
 )  # fmt: skip
 _REAL, _VARIABLE = 0x5, 0xD
+_RAW_KEYS = frozenset({"FD16", "FD19", "FD3B", "FD76"})  # password, key, data containers: bytes, not text
 _MAX_EXTENSIONS = 10
 MANUFACTURER_DATA, MORE_FOLLOWS, FILLER, GLOBAL_READOUT = 0x0F, 0x1F, 0x2F, 0x7F
 
@@ -197,7 +198,7 @@ def _variable(data: bytes, meaning: vif.Meaning) -> tuple[Value, str]:
     if meaning.profile:
         return None, ""
     if lvar <= 0xBF:
-        own = 0x7F in meaning.vife or meaning.key.startswith("FF")
+        own = 0x7F in meaning.vife or meaning.key.startswith("FF") or meaning.key in _RAW_KEYS
         if own and not all(0x20 <= byte < 0x7F for byte in body):  # the maker's own bytes, no text
             return body, ""
         return text(body), ""

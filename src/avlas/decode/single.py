@@ -164,7 +164,7 @@ class _Application:
             )
         fields = self._fields(layout, body)
         values = [self.data[start:end] for start, end in fields]
-        if compact.full_frame_crc(layout.headers, values) != crc:
+        if len(values) < len(layout.headers) or compact.full_frame_crc(layout.headers, values) != crc:
             if self.layouts.is_confirmed(layout):
                 raise FrameError("the full-frame CRC is wrong: the telegram was damaged on its way")
             raise UnknownLayout(
@@ -182,22 +182,19 @@ class _Application:
         self.records += profiles.unfold(self.records)
 
     def _fields(self, layout: Layout, at: int) -> list[tuple[int, int]]:
-        """The ranges of the values; raises FrameError when they do not fill the telegram."""
+        """The ranges of the values; none when they do not fill the telegram."""
         fields = []
         for header in layout.headers:
-            if header[0] & 0x8F == 0x0F:
-                end = self.end
-            else:
-                try:
-                    end = records.data_end(header[0] & 0x0F, self.data, at, self.end)
-                except RecordError as error:
-                    raise FrameError(f"the layout does not fit: {error.message}") from None
+            try:
+                own = header[0] & 0x8F == 0x0F
+                end = self.end if own else records.data_end(header[0] & 0x0F, self.data, at, self.end)
+            except RecordError:
+                return []
             fields.append((at, end))
             at = end
-        rest = self.data[at : self.end]
-        if rest.strip(bytes([records.FILLER])):
-            raise FrameError(f"{len(rest)} bytes are left over after the last value of the layout")
-        self.explain(at, self.end, "filler", f"{len(rest)} idle bytes 2F")
+        if self.data[at : self.end].strip(bytes([records.FILLER])):
+            return []
+        self.explain(at, self.end, "filler", f"{self.end - at} idle bytes 2F")
         return fields
 
     def _format(self) -> None:

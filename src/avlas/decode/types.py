@@ -130,4 +130,4 @@ class Layout:
     signature: int
     headers: tuple[bytes, ...]
     source: str = "shipped"  # shipped, format frame, full frame
-    seen: int = 0  # how many full frames confirmed it; on probation below 2 unless shipped or a CRC vouched
+    seen: int = 0  # how often it was confirmed (a checked CRC or MAC counts twice); on probation below 2
