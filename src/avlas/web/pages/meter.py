@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.http import Http404, HttpResponse
@@ -182,8 +182,8 @@ def _consumption(
 ) -> dict[str, Any]:
     registers = [one.register for one in newest if one.register.aggregate is not Aggregate.LAST]
     asked_register = request.GET.get("register", "")
-    code = asked_register if asked_register in BY_CODE and asked_register != "info_code" else ""
-    code = code or (registers[0].code if registers else "energy_heat_kwh")
+    offered = [one.code for one in registers] or ["energy_heat_kwh"]
+    code = asked_register if asked_register in offered else offered[0]
     today = datetime.now(STANDARD_TIME).date()
     shown = period(request.GET.get("unit", ""), request.GET.get("from", ""), today)
     at_point = place is not None and place.role == Installation.MAIN
@@ -328,9 +328,7 @@ def telegram(request: PageRequest, pk: int, slot: int, code: int) -> HttpRespons
     """One telegram of a meter, explained byte by byte. The key never leaves the server."""
     found = find(request, Meter, pk)
     try:
-        row = Telegram.objects.get(
-            meter_id=found.pk, slot_at=datetime.fromtimestamp(slot, UTC), class_code=code
-        )
+        row = Telegram.objects.get(meter_id=found.pk, slot_at=slot, class_code=code)
     except (Telegram.DoesNotExist, OverflowError, ValueError, OSError) as problem:
         raise Http404 from problem
     frame = bytes(row.frame)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from django.template.context import RequestContext
     from django.utils.safestring import SafeString
 
+    from avlas.decode.explain import Row
+
 register = template.Library()
 
 
@@ -201,3 +203,12 @@ def collector_text(status_text: str) -> str:
 def collector_name(name: str) -> str:
     """The name of a road that nobody named."""
     return str(words.ROAD_NAMES.get(name, name))
+
+
+@register.filter
+def byte_range(row: Row) -> str:
+    """Which bytes an explained row speaks about, counted from 0: "7" or "7-10"."""
+    if row.start is None or row.end is None:
+        return ""
+    last = row.end - 1
+    return str(row.start) if last <= row.start else f"{row.start}{formats.UNTIL}{last}"

@@ -25,7 +25,7 @@ function renew() {
     bar.append(field);
   }
   const count = bar.querySelector("[data-count]");
-  count.textContent = (chosen.size === 1 ? count.dataset.one : count.dataset.many).replace("%", String(chosen.size));
+  count.textContent = (chosen.size === 1 ? count.dataset.one : count.dataset.many).replace("{n}", String(chosen.size));
   bar.querySelector("button").disabled = chosen.size === 0;
 }
 
