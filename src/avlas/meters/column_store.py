@@ -96,6 +96,39 @@ def upsert(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: S
             cursor.executemany(f"INSERT INTO {table} ({listed}) VALUES ({marks}) {conflict}", rows)
 
 
+def among(
+    connection: BaseDatabaseWrapper, column: str, values: Sequence[int] | Sequence[str]
+) -> tuple[str, Any]:
+    """Give the condition that ``column`` is one of ``values`` (however many), and its one parameter."""
+    if connection.vendor == "postgresql":
+        return f"{column} = ANY(%s)", list(values)
+    return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
+
+
+def update(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: str) -> None:
+    """Update rows of ``table``: ``columns`` holds its unique column ``key`` and what to set in each row."""
+    names = [name for name in columns if name != key]
+    if not columns[key]:
+        return
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            loading = f"updating_{table}"
+            cursor.execute(
+                f"CREATE TEMP TABLE IF NOT EXISTS {loading} ON COMMIT DELETE ROWS"
+                f" AS SELECT {', '.join(columns)} FROM {table} WITH NO DATA"
+            )
+            cursor.execute(f"TRUNCATE {loading}")
+            with cursor.copy(f"COPY {loading} ({', '.join(columns)}) FROM STDIN") as copy:
+                for row in zip(*columns.values(), strict=True):
+                    copy.write_row(row)
+            listed = ", ".join(f"{name} = l.{name}" for name in names)
+            cursor.execute(f"UPDATE {table} t SET {listed} FROM {loading} l WHERE t.{key} = l.{key}")
+        else:
+            listed = ", ".join(f"{name} = %s" for name in names)
+            rows = zip(*(columns[name] for name in [*names, key]), strict=True)
+            cursor.executemany(f"UPDATE {table} SET {listed} WHERE {key} = %s", rows)
+
+
 def nullable(column: np.ndarray) -> list[float | None]:
     """Give a float column as a list in which NaN has become None."""
     values = column.tolist()

@@ -36,6 +36,7 @@ def create_statements(vendor: str) -> list[str]:
         f" class_code {'integer' if pg else 'INTEGER'} NOT NULL, heard_at {integer} NOT NULL,"
         f" collector_id {integer} NOT NULL, rssi_dbm {'real' if pg else 'REAL'}, state {small} NOT NULL,"
         f" frame {blob} NOT NULL, PRIMARY KEY (meter_id, slot_at, class_code)) {end}",
+        "CREATE INDEX telegram_waiting ON telegram (state, meter_id) WHERE state > 0",
     ]
     if pg:
         statements += [f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT" for table in TABLES]

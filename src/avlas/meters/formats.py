@@ -22,22 +22,31 @@ def parse(spec: str) -> dict[str, tuple[str, int]]:
     return {code: (unit, decimals) for code, (unit, decimals) in json.loads(spec or "{}").items()}
 
 
+def text(sent: dict[str, tuple[str, int]]) -> str:
+    """Give a format's text, the opposite of ``parse``."""
+    return json.dumps(dict(sorted(sent.items())), separators=(",", ":"))
+
+
 @lru_cache(4096)
 def merged(first: str, second: str) -> str:
     """Give the format of a row that has ``first``'s registers and, where those are missing, ``second``'s."""
-    return json.dumps(dict(sorted({**parse(second), **parse(first)}.items())), separators=(",", ":"))
+    return text({**parse(second), **parse(first)})
 
 
 @lru_cache(16384)
+def step(sent: tuple[str, int] | None) -> float:
+    """Give one count of a register (unit and decimals as sent) in canonical units; 0.0 when they aren't known."""
+    if sent is None:
+        return 0.0
+    unit, decimals = sent
+    count = Decimal(1).scaleb(-decimals)
+    in_canonical = canonical(count, unit)
+    return float(in_canonical[0] if in_canonical else count)
+
+
 def resolution(spec: str, code: str) -> float:
     """Give the smallest step of a register in canonical units (0.0 when the format doesn't say)."""
-    found = parse(spec).get(code)
-    if not found:
-        return 0.0
-    unit, decimals = found
-    step = Decimal(1).scaleb(-decimals)
-    in_canonical = canonical(step, unit)
-    return float(in_canonical[0] if in_canonical else step)
+    return step(parse(spec).get(code))
 
 
 def ids(specs: set[str]) -> dict[str, int]:

@@ -43,4 +43,3 @@ def _delete(statement: str, before: int) -> int:
             total += cursor.rowcount
             if cursor.rowcount < _CHUNK:
                 return total
-

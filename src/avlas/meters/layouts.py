@@ -41,9 +41,12 @@ def current() -> Layouts:
 
 
 def keep(store: Layouts) -> bool:
-    """Write what ``store`` has learnt since it was loaded (caller's transaction); tell whether any can be used now."""
+    """Write what ``store`` has learnt since it was loaded (caller's transaction); tell whether there was anything.
+
+    A layout on probation counts too: a compact frame's own CRC tells whether it fits.
+    """
     changed = [layout for layout in store if layout.source != "shipped" and _kept.get(_key(layout)) != layout]
-    for layout in changed:
+    for layout in sorted(changed, key=_key):  # one order for all processes: nobody waits in a circle
         LearntLayout.objects.update_or_create(
             manufacturer=layout.manufacturer,
             version=layout.version,
@@ -55,7 +58,7 @@ def keep(store: Layouts) -> bool:
                 "seen": layout.seen,
             },
         )
-    return any(Layouts.is_confirmed(layout) for layout in changed)
+    return bool(changed)
 
 
 def forget() -> None:

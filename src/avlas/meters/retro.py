@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.db import DatabaseError, connection
 
-from avlas.meters.models import MeterState, State, Telegram
+from avlas.meters import column_store
+from avlas.meters.judge import WAITING
+from avlas.meters.models import Source, State
+from avlas.meters.slots import WIRED_BIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from avlas.meters.ingest import IngestResult
+    from avlas.meters.models import MeterState
 
-WAITING = (State.NO_KEY, State.WRONG_KEY, State.DAMAGED, State.UNKNOWN_LAYOUT, State.UNSUPPORTED)
-_CHUNK = 2000
-_WIRED_BIT = 1 << 24
+logger = logging.getLogger(__name__)
+
+_CHUNK = 2000  # telegrams a transaction
+_METERS = 100  # whose waiting telegrams are looked up at a time
+
+Waiting = tuple[int, float, float | None, bytes, bool]  # collector, heard_at, dBm, frame, wired
 
 
 def decode_waiting(
@@ -24,31 +33,68 @@ def decode_waiting(
     """Decode stored telegrams of ``utility_id`` that could not be read so far; give what became of them.
 
     ``meter_ids`` narrows it down. Each chunk is a transaction of its own; running it twice changes nothing.
+    Raises what ingest raises.
     """
+    from avlas.meters.ingest import IngestResult
+
+    wanted = ", ".join(str(int(state)) for state in states)
+    result = IngestResult()
+    ids = _waiting_meters(utility_id, wanted) if meter_ids is None else sorted(meter_ids)
+    for start in range(0, len(ids), _METERS):
+        among, parameter = column_store.among(connection, "meter_id", ids[start : start + _METERS])
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT collector_id, heard_at, rssi_dbm, frame, class_code FROM telegram"
+                f" WHERE {among} AND state > 0 AND state IN ({wanted}) ORDER BY heard_at",
+                [parameter],
+            )
+            rows = [(*row[:3], bytes(row[3]), bool(row[4] & WIRED_BIT)) for row in cursor.fetchall()]
+        result.add(_take_in(rows))
+    return result
+
+
+def decode_new_layouts() -> None:
+    """Decode what waited for a layout, of all utilities: layouts are known to all.
+
+    A failure is logged only: the telegrams wait on, and their meters' next ones take them along.
+    """
+    try:
+        for (utility_id,) in _waiting_utilities():
+            decode_waiting(utility_id, [State.UNKNOWN_LAYOUT])
+    except DatabaseError:
+        logger.exception("telegrams that waited for a layout could not be decoded now")
+
+
+def take_in_recent(states: Iterable[MeterState]) -> None:
+    """Take in the last telegrams of addresses that have just been adopted. Raises what ingest raises."""
+    rows: list[Waiting] = []
+    for state in states:
+        if state.last_collector_id is None:
+            continue
+        for heard_at, dbm, text in state.recent:
+            frame = bytes.fromhex(text)
+            rows.append((state.last_collector_id, heard_at, dbm, frame, _is_wired(frame)))
+    _take_in(rows)
+
+
+def _take_in(rows: Iterable[Waiting]) -> IngestResult:
     from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 
-    waiting = Telegram.objects.filter(
-        meter__utility_id=utility_id, state__in=[int(state) for state in states]
-    )
-    if meter_ids is not None:
-        waiting = waiting.filter(meter_id__in=list(meter_ids))
-    rows = waiting.order_by("heard_at").values_list(
-        "collector_id", "class_code", "heard_at", "rssi_dbm", "frame"
-    )
+    groups: dict[tuple[int, bool], list[Waiting]] = {}
+    for row in rows:
+        groups.setdefault((row[0], row[4]), []).append(row)
     result = IngestResult()
-    groups: dict[tuple[int, bool], list[tuple]] = {}
-    for row in list(rows):
-        groups.setdefault((row[0], bool(row[1] & _WIRED_BIT)), []).append(row)
     for (collector_id, wired), found in groups.items():
         for part in _chunks(found):
             result.add(
                 ingest(
                     TelegramBatch(
                         collector_id,
-                        [bytes(row[4]) for row in part],
-                        np.array([row[2].timestamp() for row in part], np.float64),
-                        np.array([np.nan if row[3] is None else row[3] for row in part], np.float32),
+                        [row[3] for row in part],
+                        np.array([row[1] for row in part], np.float64),
+                        np.array([np.nan if row[2] is None else row[2] for row in part], np.float32),
                         wired=wired,
+                        source=Source.WIRED if wired else Source.RADIO,
                         again=True,
                     )
                 )
@@ -56,24 +102,31 @@ def decode_waiting(
     return result
 
 
-def take_in_recent(states: Iterable[MeterState]) -> None:
-    """Take in the last telegrams of addresses that have just been adopted."""
-    from avlas.meters.ingest import TelegramBatch, ingest
-
-    for state in states:
-        if state.recent and state.last_collector_id:
-            ingest(
-                TelegramBatch(
-                    state.last_collector_id,
-                    [bytes.fromhex(text) for _, _, text in state.recent],
-                    np.array([at for at, _, _ in state.recent], np.float64),
-                    np.array([np.nan if dbm is None else dbm for _, dbm, _ in state.recent], np.float32),
-                    wired=state.recent[0][2].startswith("68"),
-                    again=True,
-                )
-            )
+def _waiting_meters(utility_id: int, states: str) -> list[int]:
+    """The utility's meters with telegrams in one of ``states``; the index `telegram_waiting` knows them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT t.meter_id FROM telegram t JOIN meters_meter m ON m.id = t.meter_id"
+            f" WHERE t.state > 0 AND t.state IN ({states}) AND m.utility_id = %s ORDER BY t.meter_id",
+            [utility_id],
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
-def _chunks(rows: list[tuple]) -> Iterator[list[tuple]]:
+def _waiting_utilities() -> list[tuple[int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT m.utility_id FROM telegram t JOIN meters_meter m ON m.id = t.meter_id"
+            f" WHERE t.state > 0 AND t.state IN ({int(State.UNKNOWN_LAYOUT)}) ORDER BY m.utility_id"
+        )
+        return cursor.fetchall()
+
+
+def _is_wired(frame: bytes) -> bool:
+    """A long frame of the wired bus (68 L L 68 ... 16), which no radio frame of that length can be."""
+    return len(frame) > 5 and frame[0] == frame[3] == 0x68 and len(frame) == frame[1] + 6 == frame[2] + 6
+
+
+def _chunks(rows: Sequence[Waiting]) -> Iterator[Sequence[Waiting]]:
     for start in range(0, len(rows), _CHUNK):
         yield rows[start : start + _CHUNK]

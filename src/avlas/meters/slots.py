@@ -2,7 +2,8 @@
 
 Of each class (wired, C, CI, length) a slot keeps the earliest telegram that could be read, or the earliest of those
 that could not. The slot's reading is filled by its classes in the order heard: the earliest fills first, the others
-fill only what is still empty.
+fill only what is still empty. Telegrams heard in the same second take turns by their bytes, so that the order of
+arrival never matters.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from avlas.meters import column_store, formats
 from avlas.meters.models import Kind, Quality, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from avlas.decode.batch import Columns
+    from avlas.decode.types import Header
 
 FLOAT_CODES = tuple(code for code in CODES if code != "info_code")
 READING_KEY = ("meter_id", "slot_at", "kind")
@@ -30,7 +32,10 @@ READING_COLUMNS = (*READING_KEY, "heard_at", "source", "quality", "format_id", *
 KEPT_BITS = int(
     Quality.CONFLICT | Quality.VOIDED
 )  # what a person or the meter said stays when a row is filled anew
-_TELEGRAM_KEY = ("meter_id", "slot_at", "class_code")
+TELEGRAM_KEY = ("meter_id", "slot_at", "class_code")
+WIRED_BIT = 1 << 24  # of a class code
+
+Slot = tuple[int, int]  # meter_id, slot_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +48,60 @@ class StoredTelegram:
     heard_at: int
     state: int
 
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Its place in the table."""
+        return self.meter_id, self.slot_at, self.class_code
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Entry:
-    """A telegram to be written: raw bytes and, when it was read, its row in the decoded columns."""
+    """A telegram for a slot: from a batch, or out of the database (then ``stored`` is its state there)."""
 
     meter_id: int
     slot_at: int
     class_code: int
     heard_at: int
-    state: State
-    row: int  # in Columns
     frame: bytes
     collector_id: int
     rssi_dbm: float | None
     source: int
-    stored: bool = False  # came from the database: fills its slot anew, is not written again
+    state: State | None = None  # None: not looked into
+    problem: str = ""
+    place: int = -1  # row in the decoded columns
+    stored: State | None = None
+    header: Header | None = None
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Its place in the table."""
+        return self.meter_id, self.slot_at, self.class_code
+
+    @property
+    def slot(self) -> Slot:
+        """Whose reading it fills."""
+        return self.meter_id, self.slot_at
+
+    @property
+    def turn(self) -> tuple[int, bytes]:
+        """The order among telegrams of one class in a slot."""
+        return self.heard_at, self.frame
+
+    @property
+    def wired(self) -> bool:
+        """Whether it came by wire."""
+        return bool(self.class_code & WIRED_BIT)
 
 
-Stored = dict[tuple[int, int], dict[int, StoredTelegram]]
+Stored = dict[Slot, dict[int, StoredTelegram]]
 
 
-def load_stored(slots: Iterable[tuple[int, int]]) -> Stored:
+def load_stored(slots: Iterable[Slot]) -> Stored:
     """Give the stored telegrams of each (meter_id, slot_at) by class."""
     keys = sorted(set(slots))
     found: Stored = {key: {} for key in keys}
     rows = column_store.fetch(
-        connection, "telegram", _key_arrays(keys, ("meter_id", "slot_at")),
+        connection, "telegram", key_arrays(keys, ("meter_id", "slot_at")),
         ("meter_id", "slot_at", "class_code", "heard_at", "state"),
     )  # fmt: skip
     for row in rows:
@@ -77,14 +109,40 @@ def load_stored(slots: Iterable[tuple[int, int]]) -> Stored:
     return found
 
 
-def load_frames(telegrams: Sequence[StoredTelegram]) -> list[bytes]:
-    """Give the raw bytes of stored telegrams, in order."""
-    keys = [(one.meter_id, one.slot_at, one.class_code) for one in telegrams]
+def load_read_since(meter_id: int, moment: int) -> list[StoredTelegram]:
+    """Give a meter's stored telegrams that were read, from the slot at ``moment`` on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT meter_id, slot_at, class_code, heard_at, state FROM telegram"
+            " WHERE meter_id = %s AND slot_at >= %s AND state = %s ORDER BY slot_at, class_code",
+            [meter_id, moment, int(State.READ)],
+        )
+        return [StoredTelegram(*row) for row in cursor.fetchall()]
+
+
+def load_entries(keys: Sequence[tuple[int, int, int]], source: int) -> list[Entry]:
+    """Give stored telegrams whole, in the order of ``keys``; one that has vanished meanwhile is left out."""
     rows = column_store.fetch(
-        connection, "telegram", _key_arrays(keys, _TELEGRAM_KEY), (*_TELEGRAM_KEY, "frame")
-    )
-    frames = {(row[0], row[1], row[2]): bytes(row[3]) for row in rows}
-    return [frames[key] for key in keys]
+        connection, "telegram", key_arrays(keys, TELEGRAM_KEY),
+        (*TELEGRAM_KEY, "heard_at", "frame", "collector_id", "rssi_dbm", "state"),
+    )  # fmt: skip
+    found = {
+        row[:3]: Entry(
+            row[0], row[1], row[2], row[3], bytes(row[4]), row[5], row[6], source, stored=State(row[7])
+        )
+        for row in rows
+    }
+    return [found[key] for key in keys if key in found]
+
+
+def lock_meters(meter_ids: Sequence[int]) -> None:
+    """Hold meters until the transaction ends: two of a meter's addresses may be heard by two processes at once."""
+    if connection.vendor == "postgresql" and meter_ids:  # SQLite has one writer at a time anyway
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM meters_meter WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+                [sorted(meter_ids)],
+            )
 
 
 def write_telegrams(entries: Sequence[Entry]) -> None:
@@ -99,71 +157,78 @@ def write_telegrams(entries: Sequence[Entry]) -> None:
             "heard_at": [e.heard_at for e in entries],
             "collector_id": [e.collector_id for e in entries],
             "rssi_dbm": [e.rssi_dbm for e in entries],
-            "state": [int(e.state) for e in entries],
+            "state": [int(e.state or State.READ) for e in entries],
             "frame": [e.frame for e in entries],
         },
-        _TELEGRAM_KEY,
+        TELEGRAM_KEY,
     )
 
 
-def write_readings(entries: Sequence[Entry], columns: Columns, quality: np.ndarray) -> list[tuple[int, int]]:
-    """Fill the slots' readings from telegrams that were read; give the (meter_id, slot_at) written.
+def write_readings(
+    entries: Iterable[Entry], columns: Columns, quality: np.ndarray, anew: Collection[Slot]
+) -> list[Slot]:
+    """Fill the slots' readings from telegrams that were read; give the slots written.
 
-    ``quality``: for each decoded row the marks that the telegram itself carries. Where a slot's telegrams come
-    with ``stored`` ones the row is made anew from all of them, else it fills what the existing row lacks.
+    ``quality``: for each decoded row the marks that the telegram itself carries. The rows of the slots ``anew``
+    are made from ``entries`` alone; elsewhere the entries were heard later than all that filled the row already,
+    and fill what it lacks.
     """
-    if not entries:
+    ordered = sorted(entries, key=lambda e: (e.meter_id, e.slot_at, e.heard_at, e.class_code))
+    if not ordered:
         return []
-    entries = sorted(entries, key=lambda e: (e.meter_id, e.slot_at, e.heard_at, e.class_code))
     place_of_row = {int(row): place for place, row in enumerate(columns.now.row)}
     spec_of = columns.formats
-    keys: list[tuple[int, int]] = []
-    turns: list[list[int]] = []  # per key the entries in the order heard
-    anew: set[tuple[int, int]] = set()
-    for number, entry in enumerate(entries):
-        key = (entry.meter_id, entry.slot_at)
-        if not keys or keys[-1] != key:
-            keys.append(key)
+    keys: list[Slot] = []
+    turns: list[list[Entry]] = []  # per key the entries in the order heard
+    for entry in ordered:
+        if not keys or keys[-1] != entry.slot:
+            keys.append(entry.slot)
             turns.append([])
-        turns[-1].append(number)
-        if entry.stored:
-            anew.add(key)
-    existing = _load_readings(keys)
+        turns[-1].append(entry)
     count = len(keys)
     values = {code: np.full(count, np.nan) for code in FLOAT_CODES}
-    heard = np.array([entries[turn[0]].heard_at for turn in turns], np.int64)
-    source = [entries[turn[0]].source for turn in turns]
-    marks = np.zeros(count, np.int64)
+    heard = [turn[0].heard_at for turn in turns]
+    source = [turn[0].source for turn in turns]
+    marks = [0] * count
     info: list[int | None] = [None] * count
     other: list[dict[str, Any]] = [{} for _ in keys]
-    specs: list[str] = ["{}"] * count
+    specs: list[str] = [""] * count
 
-    depth = max(len(turn) for turn in turns)
-    old = [(place, existing[key]) for place, key in enumerate(keys) if key in existing]
-    for place, row in old:
-        marks[place] = row["quality"] & (KEPT_BITS if keys[place] in anew else ~0)
-        if keys[place] in anew:
+    existing = _load_readings(keys)
+    for place, key in enumerate(keys):
+        row = existing.get(key)
+        if row is None:
             continue
+        if row["heard_at"] <= heard[place]:  # the telegram that came first said by which road
+            source[place] = row["source"]
+        if key in anew:
+            marks[place] = row["quality"] & KEPT_BITS
+            continue
+        marks[place] = row["quality"]
         heard[place] = min(row["heard_at"], heard[place])
-        source[place], info[place], specs[place] = row["source"], row["info_code"], row["spec"]
+        info[place], specs[place] = row["info_code"], row["spec"]
         other[place] = json.loads(row["other"]) if row["other"] else {}
         for code in FLOAT_CODES:
             if row[code] is not None:
                 values[code][place] = row[code]
-    for step in range(depth):
-        places = np.array([p for p, turn in enumerate(turns) if len(turn) > step], np.int64)
-        rows = [entries[turns[p][step]].row for p in places]
-        at = np.array([place_of_row[row] for row in rows], np.int64)
+    for step in range(max(len(turn) for turn in turns)):
+        filled = [place for place, turn in enumerate(turns) if len(turn) > step]
+        rows = [turns[place][step].place for place in filled]
+        spots = [place_of_row[row] for row in rows]
+        places, at = np.array(filled, np.int64), np.array(spots, np.int64)
         for code, column in columns.now.registers.items():
             there = values[code][places]
             values[code][places] = np.where(np.isnan(there), column[at], there)
-        for place, row, spot in zip(places.tolist(), rows, at.tolist(), strict=True):
-            marks[place] |= quality[row]
-            specs[place] = formats.merged(specs[place], spec_of[columns.now.format[spot]])
-            if info[place] is None and columns.info_code[row] != NONE:
-                info[place] = int(columns.info_code[row])
-            if row in columns.other:
-                other[place] = {**columns.other[row], **other[place]}
+        formats_at = columns.now.format[at].tolist()
+        marks_at, info_at = quality[rows].tolist(), columns.info_code[rows].tolist()
+        for number, place in enumerate(filled):
+            marks[place] |= marks_at[number]
+            spec = spec_of[formats_at[number]]
+            specs[place] = formats.merged(specs[place], spec) if specs[place] else spec
+            if info[place] is None and info_at[number] != NONE:
+                info[place] = info_at[number]
+            if rows[number] in columns.other:
+                other[place] = {**columns.other[rows[number]], **other[place]}
     ids = formats.ids(set(specs))
     column_store.upsert(
         connection,
@@ -172,21 +237,21 @@ def write_readings(entries: Sequence[Entry], columns: Columns, quality: np.ndarr
             "meter_id": [key[0] for key in keys],
             "slot_at": [key[1] for key in keys],
             "kind": [int(Kind.LIVE)] * count,
-            "heard_at": heard.tolist(),
+            "heard_at": heard,
             "source": source,
-            "quality": marks.tolist(),
+            "quality": marks,
             "format_id": [ids[spec] for spec in specs],
             **{code: column_store.nullable(column) for code, column in values.items()},
             "info_code": info,
-            "other": [json.dumps(one, ensure_ascii=False) if one else None for one in other],
+            "other": [json.dumps(one, ensure_ascii=False, sort_keys=True) if one else None for one in other],
         },
         READING_KEY,
     )
     return keys
 
 
-def _load_readings(keys: list[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
-    arrays = _key_arrays(keys, ("meter_id", "slot_at"))
+def _load_readings(keys: list[Slot]) -> dict[Slot, dict[str, Any]]:
+    arrays = key_arrays(keys, ("meter_id", "slot_at"))
     arrays["kind"] = np.full(len(keys), int(Kind.LIVE), np.int64)
     rows = [
         dict(zip(READING_COLUMNS, row, strict=True))
@@ -198,5 +263,6 @@ def _load_readings(keys: list[tuple[int, int]]) -> dict[tuple[int, int], dict[st
     return {(row["meter_id"], row["slot_at"]): row for row in rows}
 
 
-def _key_arrays(keys: Sequence[tuple[int, ...]], names: Sequence[str]) -> dict[str, np.ndarray]:
+def key_arrays(keys: Sequence[tuple[int, ...]], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Give keys (tuples, as many parts as ``names``) as integer columns."""
     return {name: np.array([key[place] for key in keys], np.int64) for place, name in enumerate(names)}

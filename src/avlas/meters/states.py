@@ -1,26 +1,29 @@
 """What is kept of each address heard: last heard, signal, counters, and what protects it from forged telegrams.
 
 Forgery (DESIGN section 5): once a meter was read with a key, telegrams that are clear, weaker or replayed are not
-readings but DOWNGRADED. A telegram is replayed when its counter (ELL session number, AFL message counter) is lower
-than one heard before it, or the same long after. Mode 5 has no counter and can't prove freshness.
+readings but DOWNGRADED. A telegram is replayed when its counter (ELL session number, AFL message counter) is not
+higher than one heard long before it; two roads may bring telegrams minutes apart, and so out of turn. Mode 5 has no
+counter and can't prove freshness.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
 from avlas.decode.families import find, medium
+from avlas.meters import column_store
 from avlas.meters.models import Meter, MeterState, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from avlas.decode.types import Address
 
-_SAME_COUNTER_SECONDS = 900  # two roads may bring one telegram minutes apart, not hours
+_ROADS_APART_SECONDS = 900  # so late another road may bring a telegram without being suspected
 _RECENT = 3
 COUNTED = {
     State.READ: "read",
@@ -32,16 +35,17 @@ COUNTED = {
     State.DOWNGRADED: "downgraded",
 }
 
+_TABLE = "meters_meterstate"
 _WRITTEN = (
-    "meter", "model", "medium", "security", "first_heard_at", "last_heard_at", "last_read_at", "last_collector",
-    "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(), "counter", "counter_at", "secured",
-    "clock_error_seconds", "info_code", "recent",
+    "meter_id", "model", "medium", "security", "first_heard_at", "last_heard_at", "last_read_at", "last_collector_id",
+    "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(), "counter", "counter_at",
+    "secured", "clock_error_seconds", "info_code", "recent",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """What a telegram is judged by: strongest security read so far, highest counter and when it was heard."""
+    """What a telegram is judged by: strongest security read so far, highest counter and when it was first heard."""
 
     secured: int = 0
     counter: int | None = None
@@ -54,17 +58,20 @@ class Freshness:
         """
         if security < self.secured:
             return "weaker security than this meter has been read with before", self
-        if counter is None or self.counter is None or self.counter_at is None:
-            newer = counter is not None
-        else:
-            late = heard_at - self.counter_at
-            if late >= 0 and counter < self.counter:
-                return f"its counter {counter} is lower than {self.counter} heard before: replayed", self
-            if late > _SAME_COUNTER_SECONDS and counter == self.counter:
-                return f"its counter {counter} was heard {late} seconds ago: replayed", self
-            newer = counter > self.counter
         fresh = replace(self, secured=max(self.secured, security))
-        return "", replace(fresh, counter=counter, counter_at=heard_at) if newer else fresh
+        if counter is None:
+            return "", fresh
+        if self.counter is None or self.counter_at is None or counter > self.counter:
+            return "", replace(fresh, counter=counter, counter_at=heard_at)
+        late = heard_at - self.counter_at
+        if late > _ROADS_APART_SECONDS:
+            return (
+                f"its counter {counter} is not above {self.counter}, heard {late} seconds before: replayed",
+                self,
+            )
+        if counter == self.counter and late < 0:
+            return "", replace(fresh, counter_at=heard_at)
+        return "", fresh
 
 
 @dataclass(slots=True)
@@ -75,7 +82,7 @@ class Sighting:
     meter_id: int | None
     heard: int = 0
     surplus: int = 0
-    counts: dict[State, int] | None = None
+    counts: dict[State, int] = field(default_factory=dict)
     first_heard_at: int = 0
     last_heard_at: int = -1
     rssi_dbm: float | None = None
@@ -89,33 +96,28 @@ class Sighting:
     info_code: int | None = None
     info_at: int = -1
     clock_error_seconds: int | None = None
-    recent: list[tuple[int, float | None, str]] | None = None  # heard_at, dBm, hex: meters that are not ours
+    recent: list[tuple[int, float | None, str]] = field(
+        default_factory=list
+    )  # heard_at, dBm, hex: strangers'
+
+    def remember(self, heard_at: int, rssi_dbm: float | None, frame: bytes) -> None:
+        """Keep a telegram of a meter that is not ours, the last three of them."""
+        self.recent = [*self.recent[1 - _RECENT :], (heard_at, rssi_dbm, frame.hex())]
 
 
-def load_freshness(utility_id: int, addresses: Iterable[str], *, lock: bool = False) -> dict[str, Freshness]:
-    """Give the freshness of each address (hex); ``lock`` holds the rows until the transaction ends."""
+def load_freshness(utility_id: int, addresses: Iterable[str]) -> dict[str, Freshness]:
+    """Give the freshness of each address (hex)."""
     wanted = sorted(set(addresses))
     found = dict.fromkeys(wanted, Freshness())
-    for start in range(0, len(wanted), 500):
-        rows = MeterState.objects.filter(utility_id=utility_id, address__in=wanted[start : start + 500])
-        if lock and connection.vendor == "postgresql":
-            rows = rows.order_by("address").select_for_update()
-        for address, secured, counter, at in rows.values_list("address", "secured", "counter", "counter_at"):
-            found[address] = Freshness(secured, counter, int(at.timestamp()) if at else None)
+    for address, *rest in _select(utility_id, wanted, ("address", "secured", "counter", "counter_at")):
+        found[address] = Freshness(*rest)
     return found
 
 
-def make_missing(utility_id: int, sightings: dict[str, Sighting]) -> None:
+def make_missing(utility_id: int, sightings: Mapping[str, Sighting]) -> None:
     """Make state rows for addresses heard for the first time, so that they can be locked and counted on."""
-    there: set[str] = set()
     wanted = sorted(sightings)
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        there |= set(
-            MeterState.objects.filter(utility_id=utility_id, address__in=part).values_list(
-                "address", flat=True
-            )
-        )
+    there = {address for (address,) in _select(utility_id, wanted, ("address",))}
     new = []
     for text in wanted:
         if text in there:
@@ -140,77 +142,93 @@ def make_missing(utility_id: int, sightings: dict[str, Sighting]) -> None:
     MeterState.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
 
 
+def lock(utility_id: int, addresses: Iterable[str]) -> None:
+    """Hold the rows of these addresses until the transaction ends."""
+    if connection.vendor == "postgresql":  # SQLite has one writer at a time anyway
+        _select(utility_id, sorted(addresses), ("id",), " ORDER BY address FOR NO KEY UPDATE")
+
+
 def write_states(
     utility_id: int,
     collector_id: int,
-    sightings: dict[str, Sighting],
-    freshness: dict[str, Freshness],
+    sightings: Mapping[str, Sighting],
+    freshness: Mapping[str, Freshness],
     *,
     again: bool,
 ) -> None:
     """Add a batch's sightings to the state rows (all there already). ``again``: heard counts stay as they are."""
-    wanted = sorted(sightings)
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        rows = list(MeterState.objects.filter(utility_id=utility_id, address__in=part))
-        for row in rows:
-            _add(row, sightings[row.address], freshness.get(row.address), collector_id, again=again)
-        fields = [MeterState._meta.get_field(name) for name in _WRITTEN]
-        listed = ", ".join(f"{field.column} = %s" for field in fields)
-        values = [
-            [*(field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields), row.id]
-            for row in rows
-        ]
-        with connection.cursor() as cursor:
-            cursor.executemany(f"UPDATE meters_meterstate SET {listed} WHERE id = %s", values)
+    names = ("id", "address", *_WRITTEN)
+    columns: column_store.Columns = {name: [] for name in ("id", *_WRITTEN)}
+    for found in _select(utility_id, sorted(sightings), names):
+        row = dict(zip(names, found, strict=True))
+        row["recent"] = json.loads(row["recent"])
+        address = row["address"]
+        _add(row, sightings[address], freshness.get(address), collector_id, again=again)
+        row["recent"] = json.dumps(row["recent"])
+        for name, column in columns.items():
+            column.append(row[name])
+    column_store.update(connection, _TABLE, columns, "id")
     _name_meters(sightings)
 
 
-def _add(row: MeterState, one: Sighting, fresh: Freshness | None, collector_id: int, *, again: bool) -> None:
-    last = _seconds(row.last_heard_at)
-    row.meter_id = one.meter_id
-    row.first_heard_at = min(_seconds(row.first_heard_at), one.first_heard_at)
-    if one.state_at >= _seconds(row.state_at):
-        row.state, row.state_at, row.problem = one.state, one.state_at, one.problem[:300]
-        row.security = one.security or row.security
-    if one.last_heard_at >= last:
-        row.last_heard_at, row.rssi_dbm, row.last_collector_id = one.last_heard_at, one.rssi_dbm, collector_id
-    if one.info_code is not None and one.info_at >= _seconds(row.last_read_at):
-        row.info_code = one.info_code
+def _select(
+    utility_id: int, addresses: list[str], columns: Iterable[str], end: str = ""
+) -> list[tuple[Any, ...]]:
+    among, parameter = column_store.among(connection, "address", addresses)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(columns)} FROM {_TABLE} WHERE utility_id = %s AND {among}{end}",
+            [utility_id, parameter],
+        )
+        return cursor.fetchall()
+
+
+def _add(
+    row: dict[str, Any], one: Sighting, fresh: Freshness | None, collector_id: int, *, again: bool
+) -> None:
+    row["meter_id"] = one.meter_id
+    row["first_heard_at"] = min(row["first_heard_at"], one.first_heard_at)
+    if one.state_at >= (-1 if row["state_at"] is None else row["state_at"]) and one.state_at >= 0:
+        row["state"], row["state_at"], row["problem"] = int(one.state), one.state_at, one.problem[:300]
+        row["security"] = one.security or row["security"]
+    if one.last_heard_at >= row["last_heard_at"]:
+        row["last_heard_at"], row["rssi_dbm"] = one.last_heard_at, one.rssi_dbm
+        row["last_collector_id"] = collector_id
+    last_read_at = -1 if row["last_read_at"] is None else row["last_read_at"]
+    if one.info_code is not None and one.info_at >= last_read_at:
+        row["info_code"] = one.info_code
     if one.last_read_at is not None:
-        row.last_read_at = max(_seconds(row.last_read_at), one.last_read_at)
-    if one.clock_error_seconds is not None:
-        row.clock_error_seconds = one.clock_error_seconds
-    row.model, row.medium = one.model or row.model, one.medium or row.medium
+        row["last_read_at"] = max(last_read_at, one.last_read_at)
+        if one.clock_error_seconds is not None and one.last_read_at >= last_read_at:
+            row["clock_error_seconds"] = one.clock_error_seconds
+    row["model"], row["medium"] = one.model or row["model"], one.medium or row["medium"]
     if not again:
-        row.heard += one.heard
-        row.surplus += one.surplus
-    for state, count in (one.counts or {}).items():
+        row["heard"] += one.heard
+        row["surplus"] += one.surplus
+    for state, count in one.counts.items():
         if not again or state == State.READ:
-            setattr(row, COUNTED[state], getattr(row, COUNTED[state]) + count)
+            row[COUNTED[state]] += count
     if fresh is not None:
-        row.secured, row.counter, row.counter_at = fresh.secured, fresh.counter, fresh.counter_at
+        row["secured"], row["counter"], row["counter_at"] = fresh.secured, fresh.counter, fresh.counter_at
     if one.meter_id is not None:
-        row.recent = []
+        row["recent"] = []
     elif one.recent:
-        merged = {(at, text): dbm for at, dbm, text in row.recent} | {
-            (at, text): dbm for at, dbm, text in one.recent
-        }
-        row.recent = [[at, dbm, text] for (at, text), dbm in sorted(merged.items())][-_RECENT:]
+        merged = {(at, text): dbm for at, dbm, text in row["recent"]}
+        merged |= {(at, text): dbm for at, dbm, text in one.recent}
+        row["recent"] = [[at, dbm, text] for (at, text), dbm in sorted(merged.items())][-_RECENT:]
 
 
-def _name_meters(sightings: dict[str, Sighting]) -> None:
+def _name_meters(sightings: Mapping[str, Sighting]) -> None:
     """Fill in model and medium of meters that were adopted before anyone knew them."""
     named = {one.meter_id: one for one in sightings.values() if one.meter_id and one.model}
-    for meter in Meter.objects.filter(id__in=list(named), model="")[:1000]:
+    if not named:
+        return
+    among, parameter = column_store.among(connection, "id", sorted(named))
+    nameless = Meter.objects.raw(
+        f"SELECT * FROM meters_meter WHERE {among} AND model = '' ORDER BY id LIMIT 1000", [parameter]
+    )
+    for meter in nameless:
         found = find(named[meter.id].address)
         meter.model, meter.medium = named[meter.id].model, meter.medium or named[meter.id].medium
         meter.family = found[0].name if found else ""
         meter.save(update_fields=["model", "medium", "family"])
-
-
-def _seconds(moment: object) -> int:
-    """Seconds UTC of what a UtcSecondsField holds (datetime, plain seconds or None)."""
-    if moment is None:
-        return -1
-    return int(moment.timestamp()) if hasattr(moment, "timestamp") else int(moment)
