@@ -77,11 +77,18 @@ def mode_5(
     return wireless(head + _cbc(key, sender + bytes([access] * 8), plain), sender=sender)
 
 
-def ell_ctr(content: bytes, *, key: bytes = KEY, session: int = 0x01234560, control: int = 0x20) -> bytes:
+def ell_ctr(
+    content: bytes,
+    *,
+    key: bytes = KEY,
+    session: int = 0x01234560,
+    control: int = 0x20,
+    in_vector: bytes = SENDER,
+) -> bytes:
     """A frame whose extended link layer (CI 8D) encrypts ``content`` with its payload CRC in front."""
     sn = (session | 1 << 29).to_bytes(4, "little")
     inner = crc(content).to_bytes(2, "little") + content
-    initial = SENDER + bytes([control & ~0x12]) + sn + b"\0\0\0"
+    initial = in_vector + bytes([control & ~0x12]) + sn + b"\0\0\0"
     encryptor = Cipher(AES(key), CTR(initial)).encryptor()
     return wireless(bytes([0x8D, control, 0x77]) + sn + encryptor.update(inner))
 

@@ -28,6 +28,7 @@ from avlas.decode import (
     Unsupported,
     WrongKey,
     header,
+    security,
     telegram,
 )
 
@@ -111,6 +112,24 @@ def test_long_header_mode_5_takes_the_meters_own_address():
     assert result.header.address.identification == "11223344"
     assert result.header.link_address.identification == "12345678"
     assert [str(r.value) for r in telegram(wired(head + inner), KEY).records] == VALUES
+
+
+def test_the_derived_keys_are_those_of_the_standards_example():
+    """CEN/TR 17167:2018 F.3: counter 0AB3, identification 12345678."""
+    master, number = bytes(range(16)), bytes.fromhex("78563412")
+    assert security.encryption_key(master, 0x0AB3, number).hex() == "eccf39d475d730b8284fdfdc1995d52f"
+    assert security.authentication_key(master, 0x0AB3, number).hex() == "c9cd19ff5a9aad5a6bbda13bd2c4c7ad"
+
+
+@pytest.mark.parametrize("in_vector", [SENDER, MAKER + bytes.fromhex("99887766 01 31")])
+def test_extended_link_layers_with_two_addresses(in_vector):
+    """CI 8F: whichever of the two addresses the meter put into the initial vector, the payload CRC tells."""
+    frame = ell_ctr(b"\x78" + bytes.fromhex(RECORDS), in_vector=in_vector)
+    other = MAKER + bytes.fromhex("99887766 01 31")
+    both = wireless(b"\x8f" + frame[11:13] + other + frame[13:])
+    assert values(both) == VALUES
+    with pytest.raises(WrongKey):
+        telegram(both, OTHER_KEY)
 
 
 # content in clear under a header that announces encryption
