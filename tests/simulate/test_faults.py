@@ -246,7 +246,8 @@ def backwards(town: Town, fault: Fault) -> None:
 @check
 def poor_radio(town: Town, fault: Fault) -> None:
     (piece,) = town.history(meters=[fault.meters[0], 5])
-    seldom, often = (piece.collector >= 0)[:, -1440:].mean(axis=1)
+    share = (piece.collector >= 0)[:, -1440:].mean(axis=1)
+    seldom, often = (share[piece.meters.tolist().index(meter)] for meter in (fault.meters[0], 5))
     assert 0 < seldom < 0.15
     assert often > 0.9
 

@@ -95,7 +95,8 @@ def test_history_tells_what_values_tell(town: Town) -> None:
     meters = town.readable()[5:45]
     piece = next(Town.build(now=NOW).history(chunk=40, meters=meters))
     assert piece.collector.shape == (40, len(piece.slots))
-    told = town.values(meters, piece.heard_at)
+    assert set(piece.meters.tolist()) == set(meters.tolist())
+    told = town.values(piece.meters, piece.heard_at)
     heard = piece.collector >= 0
     assert heard.mean() > 0.9
     for code, values in piece.values.items():

@@ -1,8 +1,8 @@
 """Every meter's counters for any moment, without remembering what was asked before.
 
 Time is cut into blocks of a week. A block's hourly steps depend on nothing but the meter and the block;
-counters at the start of every eighth block are kept once they are known, so any moment is at most eight
-blocks away. Inside an hour counters run straight.
+counters at the start of blocks are kept once they are known, so any moment is soon reached again. Inside
+an hour counters run straight.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FIRST_C, SECOND_C, INFO = (
 )  # momentary: t1 (water, bar), t2 (room), info code
 ROWS = COUNTERS + 3
 BLOCK_H = 168
-_KEEP_EVERY = 8
+_KEPT = 1_200_000  # counters at the start of blocks: more meters, fewer of them each
 _CACHED = 6000  # blocks of single meters kept for live use, 13 kB each
 
 
@@ -101,6 +101,7 @@ class Series:
         self.plant_faults, self.meter_faults = plant_faults, meter_faults
         self.medium = np.where(meters.point >= 0, demand.medium[meters.point], -1)
         self._inlet = np.array([MODELS[m].type.device_type == 0x0C for m in meters.model.tolist()])
+        self._keep_every = 1 + len(meters.point) * 60 // _KEPT
         self._kept = np.zeros((len(meters.point), 1, COUNTERS))
         self._known = np.ones(len(meters.point), dtype=np.int64)
         self._recent: OrderedDict[tuple[int, int], tuple[Floats, Floats]] = OrderedDict()
@@ -123,10 +124,9 @@ class Series:
         for row, meter in enumerate(meters.tolist()):
             for fault in self.meter_faults.get(meter, ()):
                 fault.show(sky, out[row])
-        there = (sky.hours >= self.meters.mounted[meters][:, None]) & (
-            sky.hours < self.meters.dismounted[meters][:, None]
-        )
-        if not there.all():
+        mounted, dismounted = self.meters.mounted[meters], self.meters.dismounted[meters]
+        if mounted.max() > sky.hours[0] or dismounted.min() <= sky.hours[-1]:
+            there = (sky.hours >= mounted[:, None]) & (sky.hours < dismounted[:, None])
             out[:, :COUNTERS] *= there[:, None, :]
         return out
 
@@ -195,21 +195,24 @@ class Series:
             if recent is not None:
                 yield recent
                 return
-        self._room(int(blocks[-1]) // _KEEP_EVERY + 1)
-        kept = int(min(self._known[meters].min() - 1, blocks[0] // _KEEP_EVERY))
-        start = self._kept[meters, kept].copy()
-        wanted = set(blocks.tolist())
-        for number in range(kept * _KEEP_EVERY, int(blocks[-1]) + 1):
-            if number % _KEEP_EVERY == 0:
-                self._kept[meters, number // _KEEP_EVERY] = start
-                self._known[meters] = np.maximum(self._known[meters], number // _KEEP_EVERY + 1)
-            steps = self.hourly(meters, number)
-            grown = np.cumsum(steps[:, :COUNTERS], axis=2)
-            if number in wanted:
-                if live:
-                    self._remember(meters, number, start, steps)
-                yield _Block(number, start, steps, grown)
-            start = start + grown[:, :, -1]
+        every, at, start = self._keep_every, -1, np.empty(0)
+        self._room(int(blocks[-1]) // every + 1)
+        for wanted in blocks.tolist():
+            kept = min(int(self._known[meters].min()) - 1, wanted // every)
+            if at < 0 or kept * every > at:
+                at, start = kept * every, self._kept[meters, kept].copy()
+            while at <= wanted:
+                if at % every == 0:
+                    self._kept[meters, at // every] = start
+                    self._known[meters] = np.maximum(self._known[meters], at // every + 1)
+                steps = self.hourly(meters, at)
+                grown = np.cumsum(steps[:, :COUNTERS], axis=2)
+                if at == wanted:
+                    if live and len(blocks) <= 2:
+                        self._remember(meters, at, start, steps)
+                    yield _Block(at, start, steps, grown)
+                start = start + grown[:, :, -1]
+                at += 1
 
     def _recall(self, meters: Ints, number: int) -> _Block | None:
         asked = [(meter, number) for meter in meters.tolist()]
