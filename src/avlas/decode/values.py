@@ -100,28 +100,31 @@ def _moment(date_bytes: bytes, century: int, hour: int, minute: int, second: int
         return None
 
 
+def _doubt(value: datetime | None, data: bytes, *, invalid: bool) -> str:
+    """Why a time is missing or not to be relied on; "" when it is good."""
+    if invalid:
+        return "the meter marks its time as invalid"
+    return "" if value else f"no such time: {data.hex().upper()}"
+
+
 def type_f(data: bytes) -> tuple[datetime | None, str, bool]:
-    """Date and time of four bytes: (value, why not, summer time)."""
+    """Date and time of four bytes: (value, why it is missing or doubtful, summer time)."""
     minute, hour, low, high = data
     summer = bool(hour & 0x80)
-    if minute & 0x80:
-        return None, "the meter marks its time as invalid", summer
     if (low, high) == (0xFF, 0xFF) or not low & 0x1F or not high & 0x0F:
         return None, "no value", summer
     value = _moment(data[2:], hour >> 5 & 0x3, hour & 0x1F, minute & 0x3F)
-    return value, "" if value else f"no such time: {data.hex().upper()}", summer
+    return value, _doubt(value, data, invalid=bool(minute & 0x80)), summer
 
 
 def type_i(data: bytes) -> tuple[datetime | None, str, bool]:
-    """Date and time with seconds of six bytes: (value, why not, summer time)."""
+    """Date and time with seconds of six bytes: (value, why it is missing or doubtful, summer time)."""
     second, minute, hour, low, high, _ = data
     summer = bool(second & 0x40)
-    if minute & 0x80:
-        return None, "the meter marks its time as invalid", summer
     if (low, high) == (0xFF, 0xFF) or not low & 0x1F or not high & 0x0F:
         return None, "no value", summer
     value = _moment(data[3:5], 0, hour & 0x1F, minute & 0x3F, second & 0x3F)
-    return value, "" if value else f"no such time: {data.hex().upper()}", summer
+    return value, _doubt(value, data, invalid=bool(minute & 0x80)), summer
 
 
 def type_j(data: bytes) -> tuple[str | None, str]:

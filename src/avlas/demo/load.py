@@ -177,10 +177,11 @@ def _keys(town: Town, utility: Utility) -> None:
 
 
 def _collectors(town: Town, utility: Utility, data: Path) -> list[models.Collector]:
+    names = [one.name for one in town.collectors]
     return [
         models.Collector.objects.create(
             utility=utility,
-            name=one.name,
+            name=one.name if names.count(one.name) == 1 else f"{one.name}, {one.city} {one.index}",
             spec="api" if one.kind == "mbus" else f"im871a:{receiver_path(data, one.index)}",
             link_mode="c1t1",
             active=one.kind != "mbus",
