@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import DataError, IntegrityError, NotSupportedError, connection
 from django.db.models import F
 from django.db.utils import Error
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 
 from avlas.collect import put_aside, texts
 from avlas.collect.drivers.heard import Notice
@@ -38,7 +38,7 @@ from avlas.system.secrets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from avlas.collect.receiver import Received
@@ -52,7 +52,7 @@ LOOK_FOR_CHANGES: Final = 3.0
 WRITE_STATUS: Final = 5.0
 FIRST_RETRY, LAST_RETRY = 0.5, 10.0
 STOP_WITHIN: Final = 5.0
-"""Seconds after a stop from which a failure of the database means that what is left is put aside."""
+"""Seconds that a stop waits for the database before what is left is put aside."""
 NOT_RECEIVERS: Final = ("import", "api")
 
 STATUS_OF: Final = {
@@ -92,9 +92,12 @@ class Database:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do ``work`` in the thread; after an error the connection is closed: the next try is a fresh one."""
 
+        language = get_language()
+
         def do() -> T:
             try:
-                return work(*args, **kwargs)
+                with override(language):
+                    return work(*args, **kwargs)
             except Error:
                 connection.close()
                 raise
@@ -102,13 +105,14 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, do)
 
     async def close(self) -> None:
-        """Close the connection and end the thread."""
+        """Close the connection and end the thread, unless it is held up by a database that doesn't answer."""
 
         def close() -> None:
             connection.close()  # the thread's own: looked up there, not here
 
-        await self.run(close)
-        self._thread.shutdown()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.run(close), 1)
+        self._thread.shutdown(wait=False)
 
 
 class Collecting:
@@ -198,24 +202,43 @@ class Collecting:
                 self._put_aside(part)
                 return False
             try:
-                self.total.add(await self._database.run(ingest, telegram_batch(self.entry.id, part)))
+                result = await self._unless_stopped(
+                    self._database.run(ingest, telegram_batch(self.entry.id, part))
+                )
             except Collector.DoesNotExist:
                 raise
             except (DataError, IntegrityError, NotSupportedError) as error:
                 return await self._divide(part, error)
             except (Error, MasterKeyMissing, MasterKeyWrong, MasterKeyUnusable) as error:
                 self._tell_trouble(error, len(part))
-                self._given_up = self._stopping.is_set() and time.monotonic() - self._stop_at > STOP_WITHIN
+                self._given_up = self._stop_is_over()
                 await self._pause(wait)
                 wait = min(wait * 2, LAST_RETRY)
             except Exception as error:  # an error in our own code must not stop the other telegrams
                 log.exception("%s: a batch of %d telegrams could not be stored", self.entry.name, len(part))
                 return await self._divide(part, error)
             else:
+                if result is None:
+                    self._given_up = True  # the database may still take it: then it is stored twice, as once
+                    continue
+                self.total.add(result)
                 if self._trouble:
                     self._trouble = ""
                     self._say(Notice("info", "database_again"))
                 return True
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result of ``work``; None when a stop can't wait for it any longer."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.wait([task], timeout=FIRST_RETRY)
+            if not task.done() and self._stop_is_over():
+                task.cancel()
+                return None
+        return task.result()
+
+    def _stop_is_over(self) -> bool:
+        return self._stopping.is_set() and time.monotonic() - self._stop_at > STOP_WITHIN
 
     async def _pause(self, seconds: float) -> None:
         """Wait before the next try; a stop cuts it short."""
@@ -294,6 +317,8 @@ class Collecting:
 
     async def _write_status(self) -> None:
         """Write status, last telegram and damage into the collector's row, if the database is there."""
+        if self._given_up:
+            return
         receiver = self._receiver
         damaged = receiver.damaged + receiver.lost if receiver else 0
         fields: dict[str, Any] = {}
@@ -359,7 +384,7 @@ async def collect(only: Sequence[int] | None = None, *, on_idle: Callable[[], No
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows; not the main thread
             loop.add_signal_handler(signal_number, stopping.set)
     database = Database()
     running: dict[Entry, tuple[Collecting, asyncio.Task[None]]] = {}

@@ -33,8 +33,10 @@ TEXTS: dict[str, Text] = {
         "det går inte att skriva i databasen ({reason}); {waiting} telegram väntar",
     ),
     "no_master_key": Text(
-        "{waiting} telegrams wait. {reason}",
-        "{waiting} telegram väntar. {reason}",
+        "the master key is missing or is another one; put master.key back from the backup. "
+        "{waiting} telegrams wait",
+        "huvudnyckeln saknas eller är en annan; lägg tillbaka master.key från säkerhetskopian. "
+        "{waiting} telegram väntar",
     ),
     "database_again": Text(
         "the database takes telegrams again",
