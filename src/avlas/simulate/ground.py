@@ -159,7 +159,7 @@ def _build_places(wanted: int, seed: int) -> tuple[tuple[Place, ...], Ints, Floa
             f" {n // len(names.PLACES) + 1}" if n >= len(names.PLACES) else ""
         )
         places.append(
-            Place(name, latitude, longitude, f"99{n % 10}{1 + n // 10} 10", plan, tuple(given), origin)
+            Place(name, latitude, longitude, f"99{n % 10} {10 + 20 * (n // 10)}", plan, tuple(given), origin)
         )
         frontage = np.array([30.0, 25.0, 34.0, 25.0, 58.0, 26.0])[lots.district[chosen]]
         number = 2 * (lots.along_m[chosen] / frontage).astype(np.int64) + 1 + lots.side[chosen]

@@ -208,7 +208,7 @@ def points_of(
                 medium=MEDIA[int(land.medium[point])],
                 street=place.street_names[int(land.street[building])],
                 house_number=f"{int(land.number[building])}{letters.get(building, '')}",
-                postal_code=f"{place.postal_code[:4]}{10 + 2 * district}",
+                postal_code=f"{place.postal_code[:4]}{int(place.postal_code[4:]) + 2 * district}",
                 city=place.name,
                 district=DISTRICTS[district],
                 latitude=latitude,
