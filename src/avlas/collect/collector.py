@@ -91,7 +91,6 @@ class Database:
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do ``work`` in the thread; after an error the connection is closed: the next try is a fresh one."""
-
         language = get_language()
 
         def do() -> T:
