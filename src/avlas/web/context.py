@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext_lazy as _
 
 import avlas
+from avlas.system import permissions
+from avlas.system.models import Permission
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -23,6 +25,7 @@ class Entry:
     name: str  # of the address
     title: Promise
     also: tuple[str, ...] = ()  # addresses that belong to it
+    needs: str = Permission.DATA_ACCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,9 @@ SECTIONS = (
         _("Operation"),
         "antenna",
         (
-            Entry("heard", _("Heard")),
+            Entry("heard", _("Heard"), ("heard_one",)),
             Entry("receivers", _("Receivers"), ("receiver_add", "receiver_edit", "receiver_delete")),
-            Entry("import_file", _("Import a file")),
+            Entry("import_file", _("Import a file"), needs=Permission.READING_MANAGEMENT),
             Entry("explain", _("Explain a telegram")),
         ),
     ),
@@ -68,15 +71,20 @@ def page(request: HttpRequest) -> dict[str, Any]:
     signed_in = user is not None and user.is_authenticated
     match = request.resolver_match
     here = (match.url_name or "") if match else ""
+    allowed = getattr(request, "allowed", None)
+    if allowed is None:  # a page outside the pages' own guard, such as "not found"
+        allowed = permissions.of(user) if user is not None and signed_in else frozenset()
+    section = next((section for section in SECTIONS if here in section.names), None)
     theme = request.COOKIES.get("theme", "auto")
     return {
         "version": avlas.__version__,
         "utility": user.utility if user is not None and signed_in else None,
-        "allowed": getattr(request, "allowed", frozenset()),
+        "may": {name: name in allowed for name in Permission.values},
         "theme": theme if theme in THEMES else "auto",
         "sections": SECTIONS,
         "here": here,
-        "section_here": next((section for section in SECTIONS if here in section.names), None),
+        "section_here": section,
+        "entries": [entry for entry in section.entries if entry.needs in allowed] if section else [],
         "entry_here": next(
             (e for s in SECTIONS for e in s.entries if here == e.name or here in e.also), None
         ),

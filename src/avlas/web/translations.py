@@ -122,10 +122,26 @@ def po_bytes(of: Catalog) -> bytes:
 
 
 def mo_bytes(of: Catalog) -> bytes:
-    """The compiled .mo file of a catalogue."""
+    """The compiled .mo file of a catalogue; the same for the same texts."""
     out = io.BytesIO()
-    write_mo(out, of)
+    timeless = _Timeless(locale="sv")
+    for message in of:
+        if message.id:
+            timeless.add(message.id, message.string, context=message.context)
+    write_mo(out, timeless)
     return out.getvalue()
+
+
+class _Timeless(Catalog):
+    """A catalogue whose head tells no dates and no program's version."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:  # type: ignore[override]
+        return [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Language", "sv"),
+            ("Plural-Forms", self.plural_forms),
+        ]
 
 
 def main(arguments: list[str]) -> int:

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from avlas.meters.models import Collector, Meter, MeterState, State
+from avlas.system.models import Permission
 from avlas.web import formats
 from avlas.web.pages.access import PageRequest, page, rows
-from avlas.web.pages.meter_list import MISSING_AFTER
+from avlas.web.pages.meter_list import MISSING_AFTER, count_meters
 from avlas.web.pages.receivers import STATUS_TEXTS, STATUS_TONES, is_receiver
 
 if TYPE_CHECKING:
@@ -74,19 +75,20 @@ def _counts(request: PageRequest, now: datetime) -> dict[str, int]:
             if state != State.READ
         },
     )
-    return counts | {"meters": rows(request, Meter).count()}
+    return counts | {"missing": count_meters(request.utility.pk, "missing", now)}
 
 
 def _tiles(counts: dict[str, int]) -> list[Tile]:
-    missing = counts["meters"] - counts["read"]
-    share = counts["read"] / counts["meters"] * 100 if counts["meters"] else None
+    missing = counts["missing"]
+    expected = counts["read"] + missing
+    share = counts["read"] / expected * 100 if expected else None
     return [
         Tile(
             _("Read in the last 24 hours"),
             "check",
             formats.number(counts["read"]),
             _("%(share)s of %(all)s meters")
-            % {"share": formats.quantity(share, "%", 1), "all": formats.number(counts["meters"])},
+            % {"share": formats.quantity(share, "%", 1), "all": formats.number(expected)},
             _link("meters", status="read"),
         ),
         Tile(
@@ -124,7 +126,9 @@ def _tiles(counts: dict[str, int]) -> list[Tile]:
     ]
 
 
-def _todos(counts: dict[str, int], receivers: list[Collector], now: datetime) -> list[Todo]:
+def _todos(
+    counts: dict[str, int], receivers: list[Collector], now: datetime, allowed: frozenset[str]
+) -> list[Todo]:
     found = []
     for one in receivers:
         href = reverse("receivers")
@@ -153,8 +157,9 @@ def _todos(counts: dict[str, int], receivers: list[Collector], now: datetime) ->
             )
     for state, icon in _STATES_TO_SEE_TO.items():
         if count := counts[state]:
-            href = reverse("key_import") if state == "no_key" else _link("meters", status=state)
-            action = _("Import keys") if state == "no_key" else _("Show them")
+            import_keys = state == "no_key" and Permission.DEVICE_AND_CUSTOMER_MANAGEMENT in allowed
+            href = reverse("key_import") if import_keys else _link("meters", status=state)
+            action = _("Import keys") if import_keys else _("Show them")
             found.append(Todo(_waiting_text(state, count), href, action, icon))
     if counts["info"]:
         text = ngettext(
@@ -206,12 +211,12 @@ def _live(request: PageRequest) -> dict[str, Any]:
     )
     return {
         "tiles": _tiles(counts),
-        "todos": _todos(counts, receivers, now),
+        "todos": _todos(counts, receivers, now, request.allowed),
         "receivers": receivers,
         "newest": list(newest[:_NEWEST]),
         "status_texts": STATUS_TEXTS,
         "status_tones": STATUS_TONES,
-        "nothing_yet": not counts["meters"] and not counts["new"] and not receivers,
+        "nothing_yet": not rows(request, Meter).exists() and not counts["new"] and not receivers,
     }
 
 

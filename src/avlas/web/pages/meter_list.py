@@ -42,6 +42,12 @@ _OCCUPIED = (
     f"{_INSTALLED} LEFT JOIN meters_occupancy o ON o.point_id = i.point_id AND o.to_at IS NULL"
     " LEFT JOIN meters_customer k ON k.id = o.customer_id"
 )
+_EXPECTED = (
+    "(EXISTS (SELECT 1 FROM meters_installation x WHERE x.meter_id = m.id AND x.to_at IS NULL)"
+    " OR (NOT EXISTS (SELECT 1 FROM meters_installation x WHERE x.meter_id = m.id)"
+    " AND EXISTS (SELECT 1 FROM meters_meterstate x WHERE x.meter_id = m.id)))"
+)
+"""A meter that ought to be heard: installed now, or heard although nobody has said where it is installed."""
 _LAST_READ = "(SELECT max(s.last_read_at) FROM meters_meterstate s WHERE s.meter_id = m.id)"
 
 _AT_CUSTOMER = (
@@ -220,12 +226,24 @@ def _status_test(utility_id: int, status: str, now: datetime) -> tuple[str, list
     if status == "read":
         return of_states.format("IN", "last_read_at >= %s"), [utility_id, since]
     if status == "missing":
-        return of_states.format("NOT IN", "last_read_at >= %s"), [utility_id, since]
+        return f"{of_states.format('NOT IN', 'last_read_at >= %s')} AND {_EXPECTED}", [utility_id, since]
     if status == "info":
         return of_states.format("IN", "info_code <> 0"), [utility_id]
     if status == "stock":
         return "i.id IS NULL", []
     return of_states.format("IN", "state = %s"), [utility_id, int(_BY_STATE[status])]
+
+
+def count_meters(utility_id: int, status: str, now: datetime) -> int:
+    """How many meters the list shows under ``status``."""
+    test, values = _status_test(utility_id, status, now)
+    installed = _INSTALLED if status == "stock" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM meters_meter m {installed} WHERE m.utility_id = %s AND {test}",  # noqa: S608
+            [utility_id, *values],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def fetch_rows(ids: list[int]) -> list[Row]:

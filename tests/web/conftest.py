@@ -1,0 +1,137 @@
+"""Two utilities with the same kinds of things: real telegrams through ingest, keys, receivers, people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from avlas.meters.models import Collector, Customer, Meter, MeteringPoint
+    from avlas.simulate.meter import SimulatedMeter
+    from avlas.system.models import User, Utility
+
+PASSWORD = "en ganska lång fras"
+
+
+@dataclass
+class World:
+    """One utility and everything in it. ``mark`` is a word that stands in all its names."""
+
+    mark: str
+    utility: Utility
+    administrator: User
+    superuser: User
+    user: User
+    collector: Collector
+    fleet: list[SimulatedMeter] = field(default_factory=list)
+    meters: list[Meter] = field(default_factory=list)
+    point: MeteringPoint = None
+    customer: Customer = None
+
+    def hear(self, senders: list[SimulatedMeter], *moments: datetime, info_code: int = 0) -> None:
+        """Take in a telegram of each sender at each moment, as a receiver would hand it over."""
+        from avlas.meters.ingest import TelegramBatch, ingest
+        from avlas.simulate import samples
+
+        frames, at = [], []
+        for moment in moments:
+            for sender in senders:
+                day, first = samples.month_start(sender, moment)
+                frames.append(
+                    sender.telegram(
+                        samples.values(sender, moment, 1), moment, info_code=info_code,
+                        target_at=day, target=samples.values(sender, first, 1), compact=False,
+                    )
+                )  # fmt: skip
+                at.append(moment.timestamp())
+        ingest(TelegramBatch(self.collector.pk, frames, np.array(at), np.full(len(at), -71, np.float32)))
+
+    def store_keys(self, senders: list[SimulatedMeter]) -> None:
+        from avlas.meters import keys
+        from avlas.meters.key_text import KeyEntry
+
+        entries = [KeyEntry(s.type.manufacturer, s.identification, s.key) for s in senders]
+        keys.store(self.utility, entries, source=f"{self.mark}.kem", who=keys.Who(self.administrator))
+
+
+def make_world(mark: str, seed: int) -> World:
+    """A utility with two read meters, one without a key and one that is heard but not adopted."""
+    from avlas.meters.adopt import adopt
+    from avlas.meters.models import Collector, Customer, Installation, MeteringPoint, MeterState, Occupancy
+    from avlas.simulate import samples
+    from avlas.system.models import User, Utility
+
+    utility = Utility.objects.create(name=f"{mark} Energi", slug=mark.lower())
+    people = {
+        role: User.objects.create_user(
+            f"{role}@{mark.lower()}.example",
+            PASSWORD,
+            utility=utility,
+            role=role,
+            first_name=mark,
+            last_name=role,
+        )
+        for role in ("administrator", "superuser", "user")
+    }
+    collector = Collector.objects.create(
+        utility=utility, name=f"{mark} torn", spec=f"im871a:/dev/tty{mark}", status="running"
+    )
+    world = World(mark, utility, **people, collector=collector)
+    world.fleet = samples.meters("multical403", 3, seed) + samples.meters("multical21", 1, seed)
+    now = datetime.now(UTC)
+    world.store_keys([world.fleet[0], world.fleet[1]])
+    world.hear(world.fleet, now - timedelta(days=3))
+    states = MeterState.objects.filter(
+        utility=utility, identification__in=[sender.identification for sender in world.fleet[:3]]
+    )
+    world.meters = sorted(
+        adopt(utility, states, people["administrator"]),
+        key=lambda meter: [sender.identification for sender in world.fleet].index(meter.serial),
+    )
+    world.hear(world.fleet, *(now - timedelta(days=2, hours=-6 * n) for n in range(7)))
+    world.hear(world.fleet[1:2], now - timedelta(minutes=20), info_code=8)
+    world.hear(world.fleet, now - timedelta(minutes=5))
+    world.point = MeteringPoint.objects.create(
+        utility=utility,
+        facility_id=f"{seed}00",
+        address=f"{mark}gatan 7",
+        postal_code="421 01",
+        city=f"{mark}stad",
+    )
+    world.customer = Customer.objects.create(utility=utility, number=f"{mark}-1", name=f"{mark} Öberg")
+    Occupancy.objects.create(point=world.point, customer=world.customer, from_at=now - timedelta(days=90))
+    Installation.objects.create(point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60))
+    return world
+
+
+@pytest.fixture
+def north(db: None) -> World:
+    return make_world("Nordby", 11)
+
+
+@pytest.fixture
+def south(db: None) -> World:
+    return make_world("Söderby", 12)
+
+
+@pytest.fixture
+def sign_in(client: Client):
+    """Give a function that signs a user in and returns the client."""
+
+    def as_user(user: User) -> Client:
+        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return as_user
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings) -> None:
+    """Argon2 is slow on purpose; here only its speed is in the way."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

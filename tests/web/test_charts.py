@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avlas.web.charts import Bar, bar_chart, nice_step
+
+
+def bars(*values):
+    return [Bar(str(n), str(n), str(v), v) for n, v in enumerate(values, 1)]
+
+
+@pytest.mark.parametrize(
+    ("span", "wanted", "step"),
+    [(100, 5, 20), (7, 5, 2), (0.9, 5, 0.2), (1, 10, 0.1), (4100, 4, 2000), (24, 5, 5)],
+)
+def test_steps_are_round_figures(span, wanted, step):
+    assert nice_step(span, wanted) == pytest.approx(step)
+
+
+def test_heights_are_in_proportion_and_stand_on_zero():
+    chart = bar_chart(bars(10, 20, 40), 400, 200)
+    heights = [drawn.height for drawn in chart.bars]
+    assert heights[1] == pytest.approx(2 * heights[0], rel=0.02)
+    assert heights[2] == pytest.approx(4 * heights[0], rel=0.02)
+    assert all(drawn.y + drawn.height == pytest.approx(chart.base, abs=0.05) for drawn in chart.bars)
+    assert chart.ticks[0].value == 0
+    assert chart.ticks[-1].value >= 40
+
+
+def test_negative_amounts_hang_below_zero():
+    chart = bar_chart(bars(-5, 10), 400, 200)
+    assert chart.bars[0].y == pytest.approx(chart.base, abs=0.05)
+    assert chart.bars[1].y < chart.base
+    assert chart.ticks[0].value <= -5
+
+
+def test_missing_amounts_have_no_height_and_tiny_ones_can_be_seen():
+    chart = bar_chart(bars(None, 0, 0.001, 1000), 400, 200)
+    assert chart.bars[0].height == chart.bars[1].height == 0
+    assert chart.bars[2].height >= 1.5
+
+
+def test_labels_thin_out_when_there_is_no_room():
+    chart = bar_chart(bars(*range(1, 32)), 300, 200)
+    shown = [drawn for drawn in chart.bars if drawn.show_label]
+    assert 3 < len(shown) < 31
+    assert all(b.middle - a.middle > 14 for a, b in zip(shown, shown[1:], strict=False))
+
+
+@given(st.lists(st.none() | st.floats(-1e12, 1e12) | st.just(math.nan), max_size=40), st.integers(200, 1200))
+def test_everything_stays_on_the_paper(values, width):
+    chart = bar_chart(bars(*values), width, 240)
+    assert 2 <= len(chart.ticks) <= 14
+    for drawn in chart.bars:
+        assert chart.left - 0.1 <= drawn.x
+        assert drawn.x_end <= chart.right + 1.1
+        assert chart.top - 2 <= drawn.y
+        assert drawn.y + drawn.height <= chart.bottom + 2
