@@ -203,3 +203,15 @@ def test_an_import_waits_for_a_locked_database(town, lately, tmp_path, capsys):
     said = capsys.readouterr()
     assert "database is locked" in said.err
     assert "Telegrams: 8" in said.out
+
+
+def test_many_telegrams_of_a_meter_without_times_are_not_taken_for_replays(town, lately, tmp_path, capsys):
+    # All of them get the file's one time; each class of telegram is read once, none is mistrusted.
+    sent = list(samples.recording(town.meters, 40, seed=5, start=lately, interval_s=16))
+    path = tmp_path / "lines.hex"
+    path.write_bytes(samples.recorded_file(sent, HexLines()))
+    assert cli.main(["import", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "Telegrams: 160" in out
+    assert "not trusted" not in out
+    assert "read: 8" in out
