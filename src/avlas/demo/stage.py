@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sys
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -26,20 +28,38 @@ _MADE = "town.json"  # written last: a town whose making was interrupted doesn't
 def play(args: argparse.Namespace, data: Path) -> int:
     """Make the town or find the recent one, put it on the air and run the program until stopped."""
     started = time.monotonic()
-    wish = {"meters": args.meters, "seed": args.seed}
-    recent = None if args.fresh else _recent(data, wish)
-    now = recent or datetime.now(UTC)
-    if recent is None:
-        shutil.rmtree(data, ignore_errors=True)
+    data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = (data.parent / "demo.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        _say(text(f"The demo in {data} is running already.", f"Demon i {data} är redan igång."))
+        return 1
+    if data.exists() and any(data.iterdir()) and not (data / "signing.secret").exists():
+        _say(
+            text(
+                f"{data} holds files that are not the demo's. Give the demo another place with AVLAS_DATA.",
+                f"{data} innehåller filer som inte är demons. Ge demon en annan plats med AVLAS_DATA.",
+            )
+        )
+        return 1
     _say(text("Building the town ...", "Bygger staden ..."))
-    town = Town.build(args.meters, args.seed, now=now)
-    django.setup()
-    if recent is None:
+    town = None if args.fresh else _recent(data, args)
+    if town is None:
+        shutil.rmtree(data, ignore_errors=True)
+        town = Town.build(args.meters, args.seed, now=datetime.now(UTC))
+        django.setup()
         from avlas.demo.history import Progress
         from avlas.demo.load import load
 
         load(town, data, Progress())
-        (data / _MADE).write_text(json.dumps(wish | {"now": now.isoformat()}))
+        made = {"meters": args.meters, "seed": args.seed, "now": town.now.isoformat(), "mark": _mark(town)}
+        (data / _MADE).write_text(json.dumps(made))
+    else:
+        django.setup()
+        from avlas.migrate import upgrade
+
+        upgrade()
     from avlas.demo.air import OnAir
     from avlas.demo.load import ADMINISTRATOR
     from avlas.serve import Supervisor
@@ -57,14 +77,23 @@ def play(args: argparse.Namespace, data: Path) -> int:
         return supervisor.run_until_stopped()
 
 
-def _recent(data: Path, wish: dict[str, int]) -> datetime | None:
-    """When the town in ``data`` was made, if it is the wished one and recent enough to go on with."""
+def _recent(data: Path, args: argparse.Namespace) -> Town | None:
+    """The town that lies in ``data``, if it is the wished one and recent enough to go on with."""
     try:
         made = json.loads((data / _MADE).read_text())
-        now = datetime.fromisoformat(made.pop("now"))
+        now = datetime.fromisoformat(made["now"])
     except (OSError, ValueError, KeyError):
         return None
-    return now if made == wish and datetime.now(UTC) - now < _RECENT else None
+    wished = (made.get("meters"), made.get("seed")) == (args.meters, args.seed)
+    if not wished or datetime.now(UTC) - now > _RECENT:
+        return None
+    town = Town.build(args.meters, args.seed, now=now)
+    return town if made.get("mark") == _mark(town) else None  # another version builds another town
+
+
+def _mark(town: Town) -> int:
+    """A number that differs when the meters do."""
+    return zlib.crc32(repr([(one.identification, one.type_name, one.point) for one in town.meters]).encode())
 
 
 def _welcome(town: Town, link: str, seconds: float) -> None:
