@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import django
 import hypothesis
 import pytest
+from django.utils import translation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,8 +37,9 @@ if "AVLAS_TEST_FOLDER" not in os.environ:
     atexit.register(shutil.rmtree, SHARED, ignore_errors=True)
 os.environ["AVLAS_TEST_FOLDER"] = str(SHARED)
 os.environ["AVLAS_DATA"] = str(SHARED / WORKER)
-for _name in ("AVLAS_DATABASE", "AVLAS_SECRET", "AVLAS_MASTER_KEY", "AVLAS_ALLOWED_HOSTS", "AVLAS_LANGUAGE"):
+for _name in ("AVLAS_DATABASE", "AVLAS_SECRET", "AVLAS_MASTER_KEY", "AVLAS_ALLOWED_HOSTS"):
     os.environ.pop(_name, None)
+os.environ["AVLAS_LANGUAGE"] = "en"  # whatever the developer's terminal speaks
 
 # Set up before any other conftest.py or test module imports a model. A worker that inherited the variable
 # would read the settings before it came here, and take its starter's data folder for its own.
@@ -70,6 +72,13 @@ def _settings_for_other_processes() -> Iterator[None]:
     """Processes that tests start find Django's settings as this one does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_SETTINGS_MODULE", "avlas.settings")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """Texts are in English unless a test asks otherwise; what a page or command activated ends with its test."""
+    with translation.override("en"):
         yield
 
 
