@@ -76,7 +76,7 @@ def _settings_for_other_processes() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
+def _texts_in_english() -> Iterator[None]:
     """Texts are in English unless a test asks otherwise; what a page or command activated ends with its test."""
     with translation.override("en"):
         yield
