@@ -54,7 +54,7 @@ def test_language(monkeypatch, environment, expected):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert cli.language() == expected
+    assert language() == expected
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.name)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from avlas import __version__
+from avlas.system.terminal import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,18 +79,6 @@ COMMANDS = [
         "gör telegram av påhittade mätare",
     ),
 ]
-
-
-def language() -> str:
-    """The language that the environment asks for, "sv" or "en" (AVLAS_LANGUAGE before the system's)."""
-    wanted = ("AVLAS_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
-    chosen = next((os.environ[name] for name in wanted if os.environ.get(name)), "en")
-    return "sv" if chosen.lower().startswith("sv") else "en"
-
-
-def text(english: str, swedish: str) -> str:
-    """The sentence in the language that the environment asks for."""
-    return swedish if language() == "sv" else english
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,9 +13,9 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from avlas.cli import text
+from avlas.system.terminal import text
 from avlas.web.command import add_arguments as add_web_arguments
-from avlas.web.command import split_address
+from avlas.web.command import check_address, split_address
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Bring the database up to date, start everything and wait; gives the exit status."""
-    split_address(args.listen)
+    check_address(args.listen)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avlas.settings")
     import django
 

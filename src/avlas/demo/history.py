@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from django.db import connection, transaction
 
-from avlas.cli import text
 from avlas.decode.families import named
 from avlas.meters import column_store, formats
 from avlas.meters.models import Collector, InfoEvent, Kind, Meter, MeterState, Quality, Source, State
@@ -19,6 +18,7 @@ from avlas.meters.steps import JUDGED
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step
 from avlas.simulate.layouts import meter_type
 from avlas.simulate.meter import SimulatedMeter
+from avlas.system.terminal import text
 
 if TYPE_CHECKING:
     from avlas.simulate.registry import Meter as SimMeter

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import django
 from django.db import connection
 
-from avlas.cli import text
 from avlas.simulate.town import Town
+from avlas.system.terminal import text
+from avlas.web.command import check_address
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +29,7 @@ _MADE = "town.json"  # written last: a town whose making was interrupted doesn't
 def play(args: argparse.Namespace, data: Path) -> int:
     """Make the town or find the recent one, put it on the air and run the program until stopped."""
     started = time.monotonic()
+    check_address(args.listen)
     data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = (data.parent / "demo.lock").open("w")
     try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from django.utils import translation
-
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -18,6 +16,13 @@ def language() -> str:
     return "sv" if chosen.lower().startswith("sv") else "en"
 
 
+def text(english: str, swedish: str) -> str:
+    """The sentence in the language that the environment asks for."""
+    return swedish if language() == "sv" else english
+
+
 def terminal_language() -> AbstractContextManager[None]:
-    """A context in which texts are in the language the environment asks for."""
+    """A context in which Django's texts are in the language the environment asks for."""
+    from django.utils import translation  # here, so that commands without Django stay quick
+
     return translation.override(language())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
+
+from avlas.system.terminal import text
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 
@@ -25,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from granian.constants import Interfaces
     from granian.log import LogLevels
 
-    host, port = split_address(args.listen)
+    host, port = check_address(args.listen)
     Granian(
         "avlas.asgi:application",
         address=host,
@@ -39,9 +42,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def split_address(text: str) -> tuple[str, int]:
+def split_address(where: str) -> tuple[str, int]:
     """Split "address:port"; raises argparse.ArgumentTypeError when it isn't that."""
-    host, colon, port = text.rpartition(":")
+    host, colon, port = where.rpartition(":")
     if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not ADDRESS:PORT, for example {DEFAULT_ADDRESS}")
+        raise argparse.ArgumentTypeError(f"{where!r} is not ADDRESS:PORT, for example {DEFAULT_ADDRESS}")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def check_address(where: str) -> tuple[str, int]:
+    """As `split_address`; argparse.ArgumentTypeError also when the address can't be answered on.
+
+    The server would share a port with others that do the same, so a second one would go unnoticed.
+    """
+    host, port = split_address(where)
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as asked:
+            asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            asked.bind((host, port))
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise argparse.ArgumentTypeError(
+            text(
+                f"can't answer on {host}:{port} ({reason}). If another program uses the port, stop it "
+                f"or choose another one: --listen {host}:{port + 1}",
+                f"kan inte svara på {host}:{port} ({reason}). Om ett annat program använder porten: "
+                f"stoppa det eller välj en annan: --listen {host}:{port + 1}",
+            )
+        ) from problem
+    return host, port
