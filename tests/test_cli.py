@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from avlas import __version__, cli
+from avlas.system.terminal import language
 
 
 def avlas(*arguments, code=None, **environment):
