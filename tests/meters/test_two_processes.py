@@ -1,0 +1,81 @@
+"""Two processes take in telegrams of the same meters at the same time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from avlas.simulate import samples
+from tests.meters import other_process
+from tests.meters.conftest import START
+from tests.meters.other_process import Other, do
+
+pytestmark = pytest.mark.django_db
+
+
+def stream(meters, hours, each=3):
+    """Batches hour by hour: of every meter some telegrams a few seconds apart."""
+    batches = []
+    for hour in range(hours):
+        batch = []
+        for number, meter in enumerate(meters):
+            for turn in range(each):
+                at = START + timedelta(hours=hour, seconds=number + 20 * turn)
+                batch.append((at.timestamp(), samples.next_telegram(meter, at, 7)))
+        batches.append(batch)
+    return batches
+
+
+def fleet():
+    return [
+        meter
+        for name, count in (("multical403", 3), ("flowiq2200", 2), ("diehl_sharky", 1), ("multical602", 2))
+        for meter in samples.meters(name, count, 11)
+    ]
+
+
+def keys_of(meters):
+    return [(m.type.manufacturer, m.identification, m.key.hex()) for m in meters if m.key]
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["the same telegrams", "every other telegram"])
+def test_two_processes_at_once_lose_nothing_and_store_nothing_twice(tmp_path, shared):
+    meters = fleet()
+    batches = stream(meters, 14)
+    first = [(at, frame) for at, frame in batches[0][::3]]
+    halves = (
+        (batches, [batch[::-1] for batch in batches])
+        if shared
+        else ([batch[::2] for batch in batches], [batch[1::2] for batch in reversed(batches)])
+    )
+    with (
+        other_process.database("alone", tmp_path) as alone,
+        other_process.database("both", tmp_path) as both,
+    ):
+        collectors = do(alone, other_process.prepare, first, keys_of(meters))
+        do(alone, other_process.take_in, collectors[0], halves[0], 0)
+        do(alone, other_process.take_in, collectors[1], halves[1], 0)
+        expected = do(alone, other_process.dump)
+
+        do(both, other_process.prepare, first, keys_of(meters))
+        running = [
+            Other(both, other_process.take_in, collectors[0], halves[0], 0),
+            Other(both, other_process.take_in, collectors[1], halves[1], 0),
+        ]
+        for other in running:
+            assert other.said()[-1] == "done"
+            assert other.process.exitcode == 0
+        found = do(both, other_process.dump)
+
+    def keep(dump):
+        """Without what tells who came first: collector and signal of a telegram, ids of formats, what was surplus."""
+        reading = [(*row[:6], *row[7:]) for row in dump["reading"]]
+        telegram = [(*row[:4], *row[6:]) for row in dump["telegram"]]
+        heard = [(address, heard, last) for address, heard, _, _, last in dump["meters_meterstate"]]
+        return reading, telegram, dump["meters_infoevent"], heard
+
+    assert keep(found) == keep(expected)
+    sent = sum(len(batch) for half in halves for batch in half)
+    assert sum(row[1] for row in found["meters_meterstate"]) == sent
+    assert all(heard == read + surplus for _, heard, read, surplus, _ in found["meters_meterstate"])
