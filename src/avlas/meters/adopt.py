@@ -87,6 +87,7 @@ def add_meter(utility: Utility, address: Address, *, serial: str = "", road: str
         defaults={
             "model": found[1].model if found else "",
             "family": found[0].name if found else "",
+            "medium": medium(address.device_type),
         },
     )
     claim(meter, road, identifier, address.version, address.device_type)
