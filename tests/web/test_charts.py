@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,7 @@ def test_labels_thin_out_when_there_is_no_room():
     chart = bar_chart(bars(*range(1, 32)), 300, 200)
     shown = [drawn for drawn in chart.bars if drawn.show_label]
     assert 3 < len(shown) < 31
-    assert all(b.middle - a.middle > 14 for a, b in zip(shown, shown[1:], strict=False))
+    assert all(b.middle - a.middle > 14 for a, b in pairwise(shown))
 
 
 @given(st.lists(st.none() | st.floats(-1e12, 1e12) | st.just(math.nan), max_size=40), st.integers(200, 1200))

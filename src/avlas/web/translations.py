@@ -136,7 +136,7 @@ class _Timeless(Catalog):
     """A catalogue whose head tells no dates and no program's version."""
 
     @property
-    def mime_headers(self) -> list[tuple[str, str]]:  # type: ignore[override]
+    def mime_headers(self) -> list[tuple[str, str]]:
         return [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Language", "sv"),

@@ -94,13 +94,7 @@ def heard(request: PageRequest) -> HttpResponse:
             start : start + ROWS_PER_PAGE
         ]
     )
-    media = (
-        rows(request, MeterState)
-        .exclude(medium="")
-        .values_list("medium", flat=True)
-        .distinct()
-        .order_by("medium")
-    )
+    fragment = bool(request.htmx) and not request.htmx.boosted
     context = {
         "rows": page_rows,
         "asked": wanted,
@@ -115,13 +109,18 @@ def heard(request: PageRequest) -> HttpResponse:
         ],
         "shown": SHOWN,
         "show": show,
-        "media": {name: words.medium(name) for name in media},
+        "media": {} if fragment else _media(request),
         "medium": medium,
         "narrowed": bool(wanted.words or show or medium),
         "may_adopt": Permission.DEVICE_AND_CUSTOMER_MANAGEMENT in request.allowed,
     }
-    fragment = request.htmx and not request.htmx.boosted
     return render(request, "pages/heard_rows.html" if fragment else "pages/heard.html", context)
+
+
+def _media(request: PageRequest) -> dict[str, str]:
+    """The media of what is heard, in words."""
+    found = rows(request, MeterState).exclude(medium="").values_list("medium", flat=True).distinct()
+    return {name: words.medium(name) for name in sorted(found)}
 
 
 @page()

@@ -140,31 +140,33 @@ class Row:
 
 def contains(columns: Iterable[str], word: str) -> tuple[str, list[str]]:
     """SQL (and its parameters) that tests whether one of ``columns`` holds ``word``, whatever its case."""
-    if connection.vendor == "sqlite" and not word.isascii():  # SQLite's LIKE knows no case beyond a-z
-        pattern = "*" + "".join(_either_case(letter) for letter in word) + "*"
-        test = "{} GLOB %s"
-    else:
-        escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-        pattern = f"%{escaped}%"
-        test = "{} LIKE %s ESCAPE '\\'" if connection.vendor == "sqlite" else "{} ILIKE %s"
+    escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    if connection.vendor != "sqlite":
+        test, patterns = "{} ILIKE %s", [f"%{escaped}%"]
+    elif word.isascii():
+        test, patterns = "{} LIKE %s ESCAPE '\\'", [f"%{escaped}%"]
+    else:  # SQLite's LIKE knows no case beyond a-z: it finds candidates quickly, GLOB decides
+        candidates = "".join(letter if letter.isascii() else "_" for letter in escaped)
+        test = "({0} LIKE %s ESCAPE '\\' AND {0} GLOB %s)"
+        patterns = [f"%{candidates}%", "*" + "".join(_either_case(letter) for letter in word) + "*"]
     tests = [test.format(column) for column in columns]
-    return " OR ".join(tests), [pattern] * len(tests)
+    return " OR ".join(tests), patterns * len(tests)
 
 
 def _either_case(letter: str) -> str:
-    variants = (
-        {letter.lower(), letter.upper()} if len(letter.lower()) == len(letter.upper()) == 1 else {letter}
-    )
-    if letter == "]":
-        return letter  # outside brackets it stands for itself
-    return f"[{''.join(sorted(variants))}]"
+    """A GLOB that fits a letter in both cases."""
+    if letter == "]":  # outside brackets it stands for itself, inside it would close them
+        return letter
+    both = {letter, *(other for other in (letter.lower(), letter.upper()) if len(other) == 1)}
+    return f"[{''.join(sorted(both))}]"
 
 
 def _in_reading_order(key: str) -> str:
-    """SQL that orders a text as Swedish does (å before ä); PostgreSQL's own collation already does."""
-    if connection.vendor != "sqlite":
-        return key
-    return f"replace(replace({key}, 'Ä', 'Å\uffff'), 'ä', 'å\uffff') COLLATE NOCASE"
+    """SQL that orders a text as Swedish does, names in Å before those in Ä.
+
+    PostgreSQL's own collation already does; SQLite goes by code points.
+    """
+    return key if connection.vendor != "sqlite" else f"replace({key}, 'Ä', 'Å\uffff') COLLATE NOCASE"
 
 
 def find_meters(
@@ -267,9 +269,7 @@ def fetch_rows(ids: list[int]) -> list[Row]:
 def meters(request: PageRequest) -> HttpResponse:
     """The list of meters, as a page or as a file."""
     wanted = asked(request.GET, columns=SEARCHED, sorts=COLUMNS, default="address")
-    media = sorted(rows(request, Meter).exclude(medium="").values_list("medium", flat=True).distinct())
-    medium = request.GET.get("medium", "")
-    medium = medium if medium in media else ""
+    medium = request.GET.get("medium", "")[:30]
     status = request.GET.get("status", "")
     status = status if status in STATUSES or status in _BY_STATE else ""
     now = datetime.now(UTC)
@@ -277,13 +277,14 @@ def meters(request: PageRequest) -> HttpResponse:
     if not ids and total and wanted.page > 1:
         wanted = Asked(wanted.words, wanted.text, wanted.column, wanted.sort, wanted.descending, 1)
         ids, total = find_meters(request.utility.pk, wanted, medium, status, now)
+    fragment = bool(request.htmx) and not request.htmx.boosted
     context = {
         "rows": fetch_rows(ids),
         "asked": wanted,
         "pages": Pages(total, wanted.page),
         "columns": COLUMNS,
         "searched": {name: COLUMNS[name].title for name in SEARCHED},
-        "media": {name: words.medium(name) for name in media},
+        "media": {} if fragment else _media(request),
         "medium": medium,
         "statuses": STATUSES
         | {name: STATE_TEXTS[state] for name, state in _BY_STATE.items() if state != State.READ},
@@ -291,8 +292,13 @@ def meters(request: PageRequest) -> HttpResponse:
         "narrowed": bool(wanted.words or medium or status),
         "missing_before": now - MISSING_AFTER,
     }
-    template = "pages/meter_rows.html" if request.htmx and not request.htmx.boosted else "pages/meters.html"
-    return render(request, template, context)
+    return render(request, "pages/meter_rows.html" if fragment else "pages/meters.html", context)
+
+
+def _media(request: PageRequest) -> dict[str, str]:
+    """The media of the utility's meters, in words."""
+    found = rows(request, Meter).exclude(medium="").values_list("medium", flat=True).distinct()
+    return {name: words.medium(name) for name in sorted(found)}
 
 
 @page()
