@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from avlas.decode.families import THERMAL_TYPES, find
+from avlas.decode.families import THERMAL_TYPES, find, medium
 from avlas.decode.types import Address
 from avlas.meters.models import Generation, Meter, MeterAddress, MeterState
 from avlas.meters.retro import take_in_recent
