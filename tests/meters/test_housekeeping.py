@@ -1,0 +1,47 @@
+"""What is tidied away, and what is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from avlas.meters import housekeeping
+from avlas.meters.housekeeping import tidy
+from avlas.meters.models import MeterState, Reading, Telegram
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def test_strangers_are_forgotten_after_a_day_of_silence_own_meters_never(desk, hear):
+    own, strangers = hear(), hear(count=3, seed=8)
+    desk.own(own)
+    desk.take_in([*own, *strangers])
+    MeterState.objects.filter(meter=None).update(last_heard_at=NOW - timedelta(hours=25))
+    one = MeterState.objects.filter(meter=None).first()
+    MeterState.objects.filter(pk=one.pk).update(last_heard_at=NOW - timedelta(hours=23))
+    MeterState.objects.exclude(meter=None).update(last_heard_at=NOW - timedelta(days=400))
+    assert tidy(NOW)["strangers"] == 2
+    assert set(MeterState.objects.values_list("meter__serial", flat=True)) == {
+        None,
+        own[0].meter.identification,
+    }
+
+
+def test_raw_telegrams_are_kept_thirteen_months_readings_for_ever(desk, hear, monkeypatch):
+    monkeypatch.setattr(housekeeping, "_CHUNK", 2)
+    heard = hear(each=8)
+    desk.own(heard)
+    desk.take_in(heard)
+    readings, raw = Reading.objects.count(), Telegram.objects.count()
+    assert tidy(heard[3].at + timedelta(days=13 * 30.5))["raw telegrams"] == 3
+    assert (Reading.objects.count(), Telegram.objects.count()) == (readings, raw - 3)
+    assert tidy(heard[3].at + timedelta(days=13 * 30.5))["raw telegrams"] == 0
+
+
+def test_partitions_for_the_coming_months(desk):
+    made = tidy(NOW + timedelta(days=365))["partitions"]
+    assert made == (0 if connection.vendor == "sqlite" else 24)
