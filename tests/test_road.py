@@ -71,7 +71,9 @@ def recorded(meters: list[SimulatedMeter], hours: int, path: Path) -> Path:
     return path
 
 
-def test_from_recorded_file_and_receiver_to_the_page(office: Client, administrator: User, tmp_path: Path, capsys):
+def test_from_recorded_file_and_receiver_to_the_page(
+    office: Client, administrator: User, tmp_path: Path, capsys
+):
     meters = samples.meters("multical403", 3, SEED)
 
     # 1. a recorded file is taken in: the meters are heard, but they are nobody's yet
@@ -92,12 +94,16 @@ def test_from_recorded_file_and_receiver_to_the_page(office: Client, administrat
     # 3. the key file: a wrong password says so and changes nothing, the right one opens what has waited
     kem = kem_file([KemMeter.of(meter) for meter in meters], "hemligt", version=2)
     answer = office.post(
-        reverse("key_import"), {"file": SimpleUploadedFile("meters.kem2", kem), "password": "fel"}, follow=True
+        reverse("key_import"),
+        {"file": SimpleUploadedFile("meters.kem2", kem), "password": "fel"},
+        follow=True,
     )
     assert "password" in answer.content.decode().lower()
     assert not Key.objects.exists()
     office.post(
-        reverse("key_import"), {"file": SimpleUploadedFile("meters.kem2", kem), "password": "hemligt"}, follow=True
+        reverse("key_import"),
+        {"file": SimpleUploadedFile("meters.kem2", kem), "password": "hemligt"},
+        follow=True,
     )
     assert Key.objects.count() == 3
     assert Reading.objects.filter(kind=Kind.LIVE).count() == 3 * 30
@@ -105,7 +111,9 @@ def test_from_recorded_file_and_receiver_to_the_page(office: Client, administrat
 
     # 4. a receiver on a serial line brings the next telegram of each meter
     port = tmp_path / "ttyUSB0"
-    Collector.objects.create(utility=administrator.utility, name="Roof", spec=f"im871a:{port}", link_mode="c1")
+    Collector.objects.create(
+        utility=administrator.utility, name="Roof", spec=f"im871a:{port}", link_mode="c1"
+    )
     before = Reading.objects.filter(kind=Kind.LIVE).count()
     with Line(Im871a(), port, piece=7) as line:
         listening = threading.Thread(target=lambda: _collect_until(before + 3), daemon=True)
