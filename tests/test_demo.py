@@ -52,7 +52,7 @@ def test_history_is_what_ingest_would_have_stored(town, tmp_path, settings):
     assert set(InfoEvent.objects.values_list("meter_id", "at", "code_before", "code")) == events
 
     # a year of every heat meter can be shown, and its last figure is what the meter's display says
-    heat = [one for one in town.points if one.medium == "heat"][0]
+    heat = next(one for one in town.points if one.medium == "heat")
     meter = next(one for one in town.meters if one.point == heat.index and one.dismounted_at is None)
     row = Meter.objects.get(serial=meter.identification)
     point = row.installations.get(to_at=None).point_id

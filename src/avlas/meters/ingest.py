@@ -9,10 +9,12 @@ the forgery counters are read again: if another process was faster in anything t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import DateTimeField, F, Value
+from django.db.models.functions import Coalesce, Greatest
 
 from avlas.decode.batch import NONE, Headers, headers
 from avlas.meters import layouts, retro, slots, states, steps
@@ -127,9 +129,11 @@ def _store(judged: Judged, sightings: dict[str, Sighting]) -> tuple[IngestResult
     )
     learnt = layouts.keep(judged.layouts)
     if not telegrams.again:
+        last = Value(datetime.fromtimestamp(float(telegrams.heard_at.max()), UTC), DateTimeField())
         Collector.objects.filter(pk=telegrams.collector_id).update(
             telegrams=F("telegrams") + len(telegrams.frames),
             damaged=F("damaged") + len(judged.heads.problems),
+            last_heard_at=Greatest(Coalesce(F("last_heard_at"), last), last),
         )
     return result, learnt
 
