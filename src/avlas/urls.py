@@ -9,4 +9,5 @@ urlpatterns = [
     path("", include("avlas.web.urls")),
 ]
 
+handler400 = "avlas.web.pages.errors.bad_request"
 handler500 = "avlas.web.pages.errors.server_error"

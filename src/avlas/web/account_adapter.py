@@ -48,6 +48,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the librar
                 )
             super().logout(request)
 
+    def set_password(self, user: User, password: str) -> None:
+        """Change a password and record it, never the password itself."""
+        with transaction.atomic():
+            super().set_password(user, password)
+            audit.record(
+                "access.password_changed",
+                utility=user.utility,
+                user=user,
+                computer=computer(self.request) if self.request else "",
+                target=user.email,
+            )
+
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Record a failed sign-in with the address that was tried, in the log of whose account it is."""
         super().authentication_failed(request, **credentials)

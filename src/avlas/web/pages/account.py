@@ -11,6 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.db import transaction
 from django.shortcuts import redirect, render
+from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -99,7 +100,8 @@ def my_settings(request: PageRequest) -> HttpResponse:
                 setattr(user, name, value)
             user.save(update_fields=list(changed))
             record(request, "access.own_settings_changed", target=user.email, detail=changed)
-    messages.success(request, _("Your settings are saved."))
+    with translation.override(form.cleaned_data["language"]):
+        messages.success(request, _("Your settings are saved."))
     response = redirect("settings")
     _remember_theme(request, response, form.cleaned_data["theme"])
     return response

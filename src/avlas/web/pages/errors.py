@@ -59,9 +59,10 @@ def explain(problem: BaseException | None) -> tuple[str, str] | None:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The page for whatever went wrong inside; needs neither database nor session."""
+    """The page for whatever went wrong inside."""
+    problem = sys.exc_info()[1]
     with translation.override(translation.get_language_from_request(request)):
-        known = explain(sys.exc_info()[1])
+        known = explain(problem)
         title, advice = known or (
             _("Something went wrong here"),
             _(
@@ -70,11 +71,28 @@ def server_error(request: HttpRequest) -> HttpResponse:
             ),
         )
         status = HTTPStatus.SERVICE_UNAVAILABLE if known else HTTPStatus.INTERNAL_SERVER_ERROR
-        page = render_to_string(
-            "pages/trouble.html",
-            {"title": title, "advice": advice, "status": int(status), "language": translation.get_language()},
-        )
-    response = HttpResponse(page, status=status)
+        response = _page(title, advice, status)
     if known:
         response["Retry-After"] = "10"
     return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001  # Django's form
+    """The page for a request that can't be understood, or was sent to a name that is not ours."""
+    with translation.override(translation.get_language_from_request(request)):
+        return _page(
+            _("The address could not be understood"),
+            _("The request was not complete or was changed on its way. Go back and try again."),
+            HTTPStatus.BAD_REQUEST,
+        )
+
+
+def _page(title: str, advice: str, status: HTTPStatus) -> HttpResponse:
+    """A page that needs neither database nor session, in the active language."""
+    context = {
+        "title": title,
+        "advice": advice,
+        "status": int(status),
+        "language": translation.get_language(),
+    }
+    return HttpResponse(render_to_string("pages/trouble.html", context), status=status)

@@ -64,10 +64,7 @@ def _chosen(request: PageRequest) -> tuple[QuerySet[MeterState], Asked, str, str
     found = rows(request, MeterState).defer("recent")
     for word in wanted.words:
         found = found.filter(
-            Q(identification__icontains=word)
-            | Q(manufacturer__icontains=word)
-            | Q(model__icontains=word)
-            | Q(address__icontains=word)
+            Q(identification__icontains=word) | Q(manufacturer__icontains=word) | Q(model__icontains=word)
         )
     if medium:
         found = found.filter(medium=medium)

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from avlas.collect import texts as collect_texts
 from avlas.meters.models import Collector, Meter, MeterState, State
 from avlas.system.models import Permission
 from avlas.web import formats
@@ -135,7 +136,8 @@ def _todos(
         if one.active and one.status == "failed":
             found.append(
                 Todo(
-                    _("%(name)s does not work: %(why)s") % {"name": one.name, "why": one.status_text},
+                    _("%(name)s does not work: %(why)s")
+                    % {"name": one.name, "why": collect_texts.unpack(one.status_text, formats.language())},
                     href,
                     _("Look"),
                 )

@@ -161,12 +161,13 @@ def _collector(request: PageRequest) -> Collector:
 def _batches(recording: Recording, outcome: Outcome) -> Iterator[list[Received]]:
     """Telegrams in batches of one road each; bad lines are noted on the way."""
     waiting: dict[bool, list[Received]] = {False: [], True: []}
-    for _number, event in recording:
+    for number, event in recording:
         if isinstance(event, Notice):
             if event.level != "info":
                 outcome.bad += 1
                 if len(outcome.problems) < _PROBLEMS_SHOWN:
-                    outcome.problems.append(texts.words(event, formats.language()))
+                    said = texts.words(event, formats.language())
+                    outcome.problems.append(_("Line %(number)d: %(text)s") % {"number": number, "text": said})
             continue
         at = event.heard_at or recording.fallback_at
         part = waiting[event.wired]
