@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.test import Client
 
     from avlas.meters.models import Collector, Customer, Meter, MeteringPoint
@@ -135,3 +137,16 @@ def sign_in(client: Client):
 def _quick_passwords(settings) -> None:
     """Argon2 is slow on purpose; here only its speed is in the way."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    """What ingest keeps in memory belongs to the database of one test."""
+    from avlas.meters import formats, layouts
+    from avlas.meters.directory import Directory
+
+    for known in (Directory, formats, layouts):
+        known.forget()
+    yield
+    for known in (Directory, formats, layouts):
+        known.forget()

@@ -48,8 +48,14 @@ document.addEventListener("change", (event) => {
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[method=post]");
   if (!form || event.defaultPrevented || form.dataset.themeSwitch !== undefined) return;
-  setTimeout(() => form.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = true; }), 0);
+  setTimeout(() => form.querySelectorAll("button[type=submit]:enabled").forEach((button) => {
+    button.disabled = true;
+    button.dataset.sent = "";
+  }), 0);
 });
-addEventListener("pageshow", () => {
-  document.querySelectorAll("form[method=post] button[type=submit]:disabled").forEach((b) => { b.disabled = false; });
+addEventListener("pageshow", () => { // come back to by the browser's own button
+  document.querySelectorAll("button[data-sent]").forEach((button) => {
+    button.disabled = false;
+    delete button.dataset.sent;
+  });
 });

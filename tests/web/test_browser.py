@@ -1,0 +1,227 @@
+"""The main paths in a real browser, by mouse and by keyboard; no page breaks the strict content policy."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from avlas.meters.models import Meter, MeterState, State
+from avlas.simulate.kem import KemMeter, kem_file
+
+from .conftest import PASSWORD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+
+@pytest.fixture
+def watched(page: Page) -> Iterator[Page]:
+    """The page; whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
+    yield page
+    left_by_going_on, refused_form = "net::ERR_ABORTED", "status of 422"
+    complaints = [text for text in complaints if left_by_going_on not in text and refused_form not in text]
+    assert not complaints, complaints
+
+
+@pytest.fixture
+def site(live_server, north):
+    """The running server with one utility on it."""
+    return live_server.url
+
+
+@pytest.fixture
+def signed_in(watched: Page, site, north) -> Page:
+    watched.goto(f"{site}/")
+    watched.fill("#id_login", north.superuser.email)
+    watched.fill("#id_password", PASSWORD)
+    watched.get_by_role("button", name="Logga in").click()
+    expect(watched.get_by_role("heading", name="Nordby Energi")).to_be_visible()
+    return watched
+
+
+def every_address(north) -> list[str]:
+    stranger = MeterState.objects.get(utility=north.utility, meter=None)
+    names = ["home", "meters", "heard", "receivers", "receiver_add", "import_file", "explain", "keys", "key_import",
+             "key_add", "settings", "account_change_password", "account_logout"]  # fmt: skip
+    found = [reverse(name) for name in names]
+    found += [reverse("meter", args=[meter.pk]) for meter in north.meters]
+    found += [reverse("heard_one", args=[stranger.pk]), reverse("meter_telegrams", args=[north.meters[0].pk])]
+    return [*found, reverse("receiver_edit", args=[north.collector.pk])]
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
+def test_every_page_fits_the_window_and_obeys_the_policy(signed_in, site, north, width, theme):
+    signed_in.set_viewport_size({"width": width, "height": 844})
+    signed_in.emulate_media(color_scheme=theme)
+    for address in every_address(north):
+        signed_in.goto(site + address)
+        wide = signed_in.evaluate("document.documentElement.scrollWidth")
+        sticking_out = signed_in.evaluate(
+            """[...document.querySelectorAll('main *')]
+               .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.table-wrap, svg'))
+               .map((e) => e.outerHTML.slice(0, 150))"""
+        )
+        assert wide <= width, (address, wide, sticking_out)
+        assert signed_in.locator("h1").count() == 1, address
+        unnamed = signed_in.evaluate(
+            """[...document.querySelectorAll('button, a[href], input:not([type=hidden]), select, textarea')]
+               .filter((e) => e.checkVisibility() && !e.innerText?.trim() && !e.ariaLabel && !e.labels?.length && !e.title)
+               .map((e) => e.outerHTML.slice(0, 120))"""
+        )
+        assert not unnamed, (address, unnamed)
+
+
+def test_find_a_meter_and_look_at_its_consumption(signed_in, site, north):
+    signed_in.get_by_role("navigation", name="Avdelningar").get_by_role("link", name="Mätare").click()
+    rows = signed_in.locator("#list tbody tr")
+    expect(rows).to_have_count(3)
+    signed_in.get_by_role("searchbox").press_sequentially("öberg")
+    expect(rows).to_have_count(1)
+    expect(signed_in).to_have_url(re.compile(r"q=%C3%B6berg"))
+    signed_in.reload()  # the same address shows the same view
+    expect(rows).to_have_count(1)
+    rows.first.locator("td").nth(4).click()  # anywhere in the row
+    expect(signed_in.get_by_role("heading", level=1)).to_have_text("Nordbygatan 7")
+    signed_in.get_by_role("link", name="Timmar").click()
+    expect(signed_in.locator(".choice a[aria-current]")).to_have_text("Timmar")
+    expect(signed_in).to_have_url(re.compile("unit=hour"))
+    signed_in.get_by_role("link", name="Dygn").click()
+    bars = signed_in.locator("svg.chart.wide .bar")
+    expect(bars.last).to_be_visible()
+    bars.last.hover()
+    tip = signed_in.locator(".tip")
+    expect(tip).to_be_visible()
+    expect(tip).to_contain_text("kWh")
+    signed_in.select_option("#register", "volume_m3")
+    expect(signed_in.locator("#use-head")).to_contain_text("Volym")
+    signed_in.go_back()
+    expect(signed_in.locator("#use-head")).to_contain_text("Värmeenergi")
+
+
+def test_adopt_what_is_heard_and_keep_the_choice_while_the_list_renews_itself(signed_in, site, north):
+    stranger = MeterState.objects.get(utility=north.utility, meter=None)
+    signed_in.goto(f"{site}/heard/")
+    box = signed_in.get_by_role("checkbox", name=f"Välj {stranger.identification}")
+    adopt = signed_in.get_by_role("button", name="Lägg till de valda")
+    expect(adopt).to_be_disabled()
+    box.check()
+    expect(signed_in.get_by_text("1 vald")).to_be_visible()
+    signed_in.mouse.move(5, 5)
+    with signed_in.expect_response(
+        lambda answer: "/heard/" in answer.url and "hx-request" in answer.request.headers
+    ):
+        pass
+    expect(box).to_be_checked()
+    adopt.click()
+    expect(signed_in.get_by_text("1 mätare tillagd")).to_be_visible()
+    assert Meter.objects.filter(utility=north.utility, serial=stranger.identification).exists()
+
+
+def test_import_a_key_file(signed_in, site, north):
+    waiting = north.meters[2]
+    signed_in.goto(f"{site}{reverse('meter', args=[waiting.pk])}")
+    expect(signed_in.get_by_text("Kan inte läsas: nyckel saknas.")).to_be_visible()
+    signed_in.get_by_role("link", name="Importera en nyckelfil").click()
+    data = kem_file([KemMeter.of(north.fleet[2])], "Rätt-2026")
+    file = {"name": "nya.kem", "mimeType": "application/octet-stream", "buffer": data}
+    signed_in.set_input_files("input[type=file]", file)
+    signed_in.get_by_label("Lösenord").fill("fel")
+    signed_in.get_by_role("button", name="Importera").click()
+    expect(signed_in.locator(".error")).to_contain_text("Lösenordet är fel")
+
+
+def test_import_a_key_file_with_its_password(signed_in, site, north):
+    data = kem_file([KemMeter.of(north.fleet[2])], "Ratt-2026")
+    signed_in.goto(f"{site}/keys/import/")
+    file = {"name": "nya.kem", "mimeType": "application/octet-stream", "buffer": data}
+    signed_in.set_input_files("input[type=file]", file)
+    signed_in.get_by_label("Lösenord").fill("Ratt-2026")
+    signed_in.get_by_role("button", name="Importera").click()
+    expect(signed_in.get_by_role("heading", name="Filen är importerad")).to_be_visible()
+    assert MeterState.objects.get(meter=north.meters[2]).state == State.READ
+    signed_in.goto(f"{site}{reverse('meter', args=[north.meters[2].pk])}")
+    expect(signed_in.get_by_text("Kan inte läsas")).to_have_count(0)
+
+
+def test_pointing_at_an_explanation_lights_its_bytes(signed_in, site, north):
+    signed_in.goto(f"{site}{reverse('meter', args=[north.meters[0].pk])}")
+    signed_in.get_by_role("link", name="Alla sparade telegram").click()
+    signed_in.locator("tbody a.main").first.click()
+    row = signed_in.locator("tr[data-start='4']").first
+    row.hover()
+    assert signed_in.locator(".bytes i.lit").all_inner_texts() == row.locator(".hex").inner_text().split()
+    signed_in.locator(".bytes i[data-at='0']").hover()
+    expect(signed_in.locator("tr.lit")).to_have_attribute("data-start", "0")
+    signed_in.locator("tr[data-start='0']").focus()
+    signed_in.keyboard.press("ArrowDown")
+    assert signed_in.evaluate("document.activeElement.dataset.start") == "1"
+    expect(signed_in.locator(".bytes i.lit")).to_have_count(1)
+
+
+def test_by_keyboard_alone(watched, site, north):
+    watched.goto(f"{site}/meters/")
+    watched.keyboard.type(north.superuser.email)  # the field has the focus from the start
+    watched.keyboard.press("Tab")
+    watched.keyboard.type(PASSWORD)
+    watched.keyboard.press("Enter")
+    expect(watched.get_by_role("heading", level=1)).to_have_text("Mätare")
+    watched.keyboard.press("Tab")
+    expect(watched.locator(":focus")).to_have_text("Till innehållet")
+    expect(watched.locator(".skip")).to_be_in_viewport()
+    watched.keyboard.press("Enter")
+    for _ in range(40):
+        watched.keyboard.press("Tab")
+        if watched.evaluate("document.activeElement.matches('td a.main')"):
+            break
+    outline = watched.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"  # one sees where one is
+    watched.keyboard.press("Enter")
+    expect(watched.locator("#consumption")).to_be_visible()
+    watched.locator("svg.chart.wide .bar[tabindex='0']").focus()
+    expect(watched.locator(".tip")).to_be_visible()
+    first = watched.locator(".tip").inner_text()
+    watched.keyboard.press("ArrowLeft")
+    assert watched.locator(".tip").inner_text() != first
+    menu = watched.locator("details.menu")
+    menu.locator("summary").focus()
+    watched.keyboard.press("Enter")
+    expect(menu).to_have_attribute("open", "")
+    watched.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+
+
+def test_light_and_dark_by_the_switch_and_kept(signed_in, site):
+    before = signed_in.evaluate("getComputedStyle(document.body).backgroundColor")
+    signed_in.get_by_role("button", name="Växla mellan ljust och mörkt").click()
+    after = signed_in.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert before != after
+    signed_in.goto(f"{site}/meters/")
+    assert signed_in.evaluate("getComputedStyle(document.body).backgroundColor") == after
+
+
+def test_without_scripts_everything_still_works(browser, site, north):
+    context = browser.new_context(java_script_enabled=False, locale="sv-SE")
+    page = context.new_page()
+    page.goto(f"{site}/meters/")
+    page.fill("#id_login", north.superuser.email)
+    page.fill("#id_password", PASSWORD)
+    page.get_by_role("button", name="Logga in").click()
+    page.get_by_role("searchbox").fill("öberg")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator("#list tbody tr")).to_have_count(1)
+    page.locator("td a.main").click()
+    expect(page.locator("svg.chart.wide")).to_be_visible()
+    stranger = MeterState.objects.get(utility=north.utility, meter=None)
+    page.goto(f"{site}/heard/")
+    page.get_by_role("button", name=f"Lägg till {stranger.identification}").click()
+    expect(page.get_by_text("1 mätare tillagd")).to_be_visible()
+    context.close()
