@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from avlas.reports.calc.value_at import INTERPOLATED, NONE, Series, ValuesAt, va
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
 _QUALITY_MARKS = {
     Quality.CONFLICT: "conflict",
@@ -118,15 +118,21 @@ def consumption(
             marks |= {"exchange"}
         amount = None
         if amounts:
-            amount = sum(amounts[1:], amounts[0]) if known.aggregate is Aggregate.DIFFERENCE else amounts[-1]
+            amount = _sum(amounts) if known.aggregate is Aggregate.DIFFERENCE else amounts[-1]
         if edges[number + 1] > now:
             marks |= {"incomplete"}
         rows.append(Row(moments[number], moments[number + 1], amount, marks))
     found = [row.amount for row in rows if row.amount is not None]
-    total = sum(found[1:], found[0]) if found and known.aggregate is Aggregate.DIFFERENCE else None
+    total = _sum(found) if found and known.aggregate is Aggregate.DIFFERENCE else None
     decimals = max((part.decimals for part in parts if part.decimals is not None), default=known.decimals)
     unit_text = known.unit or next((part.unit for part in parts if part.unit), "")
     return Consumption(register, unit_text, decimals, rows, total, zone is STANDARD_TIME)
+
+
+def _sum(amounts: Sequence[Decimal | float]) -> Decimal | float:
+    """The sum: exact as long as every amount is, a float once one of them was interpolated."""
+    exact = [amount for amount in amounts if isinstance(amount, Decimal)]
+    return sum(exact, Decimal(0)) if len(exact) == len(amounts) else float(sum(map(float, amounts)))
 
 
 @dataclass(slots=True)
