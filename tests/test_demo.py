@@ -73,22 +73,24 @@ def test_started_stopped_and_started_again(tmp_path: Path):
     assert refused.wait(60) == 1
     assert (other / "letter.txt").exists()
 
-    for start in ("new", "again"):
+    for _start in ("new", "again"):
         demo = run(["--meters", "12"], tmp_path / "data", port)
         try:
             link = printed_link(demo)
-            browser = urllib.request.build_opener(
-                urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-            )
-            home = browser.open(link, timeout=30).read().decode()
-            assert "Norrtuna Energi" in home, start
-            assert until(lambda: b"MULTICAL" in browser.open(link.split("/signin")[0] + "/heard/").read()), (
-                start
-            )
+            look(link)
         finally:
             demo.send_signal(signal.SIGINT)
             status = demo.wait(30)
-        assert status == 0, start
+        assert status == 0
+
+
+def look(link: str) -> None:
+    """Sign in by the link, and see meters heard."""
+    cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+    browser = urllib.request.build_opener(cookies)
+    assert "Norrtuna Energi" in browser.open(link, timeout=30).read().decode()
+    heard = link.split("/signin")[0] + "/heard/"
+    assert until(lambda: b"MULTICAL" in browser.open(heard).read())
 
 
 def run(arguments: list[str], data: Path, port: int) -> subprocess.Popen[str]:
