@@ -97,8 +97,8 @@ def make_world(mark: str, seed: int) -> World:
         key=lambda meter: [sender.identification for sender in world.fleet].index(meter.serial),
     )
     world.hear(world.fleet, *(now - timedelta(days=2, hours=-6 * n) for n in range(7)))
-    world.hear(world.fleet[1:2], now - timedelta(minutes=20), info_code=8)
-    world.hear(world.fleet, now - timedelta(minutes=5))
+    world.hear([world.fleet[0], *world.fleet[2:]], now - timedelta(minutes=5))
+    world.hear(world.fleet[1:2], now - timedelta(minutes=4), info_code=8)
     world.point = MeteringPoint.objects.create(
         utility=utility,
         facility_id=f"{seed}00",

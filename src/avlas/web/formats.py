@@ -97,6 +97,11 @@ def long_day(value: date) -> str:
     return f"{_DAYS[language()][value.weekday()]} {value.day} {month(value)}"
 
 
+def short_day(value: date) -> str:
+    """A day within a month that is known: mån 23."""
+    return f"{_DAYS[language()][value.weekday()][:3]} {value.day}"
+
+
 def month(value: date) -> str:
     """A month in words: november 2026."""
     return f"{_MONTHS[language()][value.month - 1]} {value.year}"

@@ -105,22 +105,24 @@ def _moment(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=STANDARD_TIME)
 
 
-def _label(unit: Unit, start: datetime) -> tuple[str, str]:
-    """What stands under a bar, and its full name."""
+def _label(unit: Unit, start: datetime) -> tuple[str, str, str]:
+    """What stands under a bar, in the table, and the interval's full name."""
     if unit == "hour":
-        return f"{start:%H}", f"{start:%H}{formats.UNTIL}{(start + timedelta(hours=1)):%H}"
+        hours = f"{start:%H}{formats.UNTIL}{(start + timedelta(hours=1)):%H}"
+        return f"{start:%H}", hours, hours
     if unit == "day":
-        return str(start.day), formats.long_day(start.date())
+        return str(start.day), formats.short_day(start.date()), formats.long_day(start.date())
     if unit == "month":
-        return formats.short_month(start.date()), formats.month(start.date())
-    return str(start.year), str(start.year)
+        name = formats.month(start.date())
+        return formats.short_month(start.date()), name, name
+    return str(start.year), str(start.year), str(start.year)
 
 
 def _bars(used: Consumption, unit: Unit, address: str) -> list[Bar]:
     bars = []
     for row in used.rows:
         start = row.start.astimezone(STANDARD_TIME)
-        label, title = _label(unit, start)
+        label, _short, title = _label(unit, start)
         marks = [name for name in words.MARKS if name in row.marks]
         shown = next((name for name in reversed(marks) if name not in ("incomplete", "interpolated")), "")
         finer = _FINER.get(unit)
@@ -152,10 +154,10 @@ class Shown:
     href: str
 
 
-def _lines(rows: Sequence[Row], bars: Sequence[Bar], decimals: int) -> list[Shown]:
+def _lines(rows: Sequence[Row], bars: Sequence[Bar], unit: Unit, decimals: int) -> list[Shown]:
     return [
         Shown(
-            bar.title,
+            _label(unit, row.start.astimezone(STANDARD_TIME))[1],
             formats.number(row.amount, decimals),
             [
                 (words.MARK_SIGNS[n], str(t), words.MARK_TONES.get(n, ""))
@@ -210,7 +212,7 @@ def _consumption(
         "whole_point": whole_point,
         "used": used,
         "has_values": any(row.amount is not None for row in used.rows),
-        "lines": _lines(used.rows, bars, used.decimals),
+        "lines": _lines(used.rows, bars, shown.unit, used.decimals),
         "total": _total(used),
         "chart_title": title,
         "chart_text": _("Bar chart of %(what)s; the same figures stand in the table beside it.")

@@ -207,7 +207,7 @@ def find_meters(
     total = "count(*) OVER ()" if narrowed else "0"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT m.id, {total} FROM meters_meter m {joins} WHERE {where}"  # noqa: S608  # fixed texts only
+            f"SELECT m.id, {total} FROM meters_meter m {joins} WHERE {where}"  # fixed texts only
             f" ORDER BY {key} {direction} NULLS LAST, m.id {direction} LIMIT %s OFFSET %s",
             [*parameters, ROWS_PER_PAGE, wanted.offset],
         )
@@ -215,7 +215,7 @@ def find_meters(
         if narrowed and page_rows:
             return [row[0] for row in page_rows], page_rows[0][1]
         installed = _INSTALLED if status == "stock" else ""
-        cursor.execute(f"SELECT count(*) FROM meters_meter m {installed} WHERE {where}", parameters)  # noqa: S608
+        cursor.execute(f"SELECT count(*) FROM meters_meter m {installed} WHERE {where}", parameters)
         return [row[0] for row in page_rows], cursor.fetchone()[0]
 
 
@@ -242,7 +242,7 @@ def count_meters(utility_id: int, status: str, now: datetime) -> int:
     installed = _INSTALLED if status == "stock" else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) FROM meters_meter m {installed} WHERE m.utility_id = %s AND {test}",  # noqa: S608
+            f"SELECT count(*) FROM meters_meter m {installed} WHERE m.utility_id = %s AND {test}",
             [utility_id, *values],
         )
         return int(cursor.fetchone()[0])
