@@ -86,11 +86,13 @@ def heard(request: PageRequest) -> HttpResponse:
     total = found.count()
     number = min(wanted.page, max(1, -(-total // ROWS_PER_PAGE)))
     start = (number - 1) * ROWS_PER_PAGE
-    page_rows = list(
-        found.select_related("meter", "last_collector").order_by(order, "identification", "pk")[
+    ids = list(
+        found.order_by(order, "identification", "pk").values_list("pk", flat=True)[
             start : start + ROWS_PER_PAGE
         ]
     )
+    by_id = rows(request, MeterState).select_related("meter", "last_collector").defer("recent").in_bulk(ids)
+    page_rows = [by_id[pk] for pk in ids if pk in by_id]
     fragment = bool(request.htmx) and not request.htmx.boosted
     context = {
         "rows": page_rows,
