@@ -140,6 +140,9 @@ def test_active_info_codes_stand_in_words_with_their_history(north, sign_in):
     assert "t1" in words[0]
     assert words[0] in text
     assert "Infokoder" in text  # the history
+    answer = sign_in(north.user).get(reverse("meter", args=[north.meters[1].pk]) + "?unit=day")
+    marked = [row for row in answer.context["used"].rows if "info_code" in row.marks]
+    assert len(marked) == 1  # the day it began
     assert info_codes.joined("multical_403", 8 | 16).count(";") == 1
     assert info_codes.in_words("multical_403", 0) == []
     assert "0x8" in info_codes.joined("", 8)

@@ -89,7 +89,7 @@ MARKS: Final[dict[str, Promise]] = {
     "implausible": _("implausible"),
     "sensor_error": _("sensor error"),
     "clock_wrong": _("the meter's clock was wrong"),
-    "info_code": _("info code active"),
+    "info_code": _("info code"),
 }
 """What consumption reports mark an interval with."""
 

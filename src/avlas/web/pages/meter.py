@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +15,10 @@ from django.utils.translation import gettext_lazy
 
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import keys
-from avlas.meters.models import Collector, Installation, Meter, Occupancy, State, Telegram
+from avlas.meters.models import Collector, InfoEvent, Installation, Meter, Occupancy, State, Telegram
 from avlas.meters.states import COUNTED
 from avlas.reports.calc.borders import STANDARD_TIME
-from avlas.reports.consumption import Consumption, Row, consumption, spans_of_meter, spans_of_point
+from avlas.reports.consumption import Consumption, Row, Span, consumption, spans_of_meter, spans_of_point
 from avlas.reports.latest import latest
 from avlas.web import formats, info_codes, words
 from avlas.web.charts import Bar, bar_chart
@@ -170,6 +171,22 @@ def _lines(rows: Sequence[Row], bars: Sequence[Bar], unit: Unit, decimals: int) 
     ]
 
 
+def _with_info_codes(used: list[Row], spans: Sequence[Span]) -> list[Row]:
+    """The intervals, marked where a meter began to show an info code."""
+    if not used:
+        return used
+    events = InfoEvent.objects.filter(
+        meter_id__in={span.meter_id for span in spans}, at__gte=used[0].start, at__lt=used[-1].end
+    ).exclude(code=0)
+    moments = sorted(events.values_list("at", flat=True))
+    return [
+        replace(row, marks=row.marks | {"info_code"})
+        if bisect_left(moments, row.start) < bisect_left(moments, row.end)
+        else row
+        for row in used
+    ]
+
+
 def _total(used: Consumption) -> str:
     """The sum of the period; large amounts of energy in MWh."""
     if used.total is None:
@@ -198,6 +215,7 @@ def _consumption(
     address = f"{reverse('meter', args=[meter.pk])}?register={code}" + (
         "" if whole_point or not exchanged else "&of=meter"
     )
+    used = replace(used, rows=_with_info_codes(used.rows, spans))
     bars = _bars(used, shown.unit, address)
     title = f"{words.register_name(code)}, {shown.title}"
     found = {name for row in used.rows for name in row.marks}
