@@ -11,11 +11,11 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-
-from avlas.simulate import samples
 from tests.meters import other_process
 from tests.meters.conftest import START
 from tests.meters.other_process import Other, do
+
+from avlas.simulate import samples
 
 pytestmark = pytest.mark.django_db
 

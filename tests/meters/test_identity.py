@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.meters.conftest import START, Desk, Heard
 
 from avlas.decode.types import Address
 from avlas.meters.adopt import add_meter, adopt, claim, release
@@ -15,7 +16,6 @@ from avlas.meters.models import Meter, MeterAddress, MeterState, Reading, State
 from avlas.simulate import frames, samples
 from avlas.simulate.layouts import meter_type
 from avlas.system.models import AuditEvent, Utility
-from tests.meters.conftest import START, Desk, Heard
 
 pytestmark = pytest.mark.django_db
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from tests.meters.conftest import START, Desk, Heard
 
 from avlas.decode.families import as_sent
 from avlas.meters import formats
@@ -29,7 +30,6 @@ from avlas.meters.models import (
 from avlas.meters.retro import decode_waiting
 from avlas.simulate import samples
 from avlas.system.models import AuditEvent, Utility
-from tests.meters.conftest import START, Desk, Heard
 
 pytestmark = pytest.mark.django_db
 

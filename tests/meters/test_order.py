@@ -11,11 +11,11 @@ import pytest
 from django.db import connection
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.meters.conftest import Desk, Heard, forget
 
 from avlas.meters.models import Meter, MeterState
 from avlas.simulate import samples
 from avlas.simulate.meter import SimulatedMeter
-from tests.meters.conftest import Desk, Heard, forget
 
 pytestmark = pytest.mark.django_db
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.meters.conftest import START, Desk, Heard, forget
 
 from avlas.meters import retro
 from avlas.meters.keys import Who
@@ -15,7 +16,6 @@ from avlas.meters.retro import decode_waiting
 from avlas.simulate import samples
 from avlas.system import secrets
 from avlas.system.models import Utility
-from tests.meters.conftest import START, Desk, Heard, forget
 
 pytestmark = pytest.mark.django_db
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
-from avlas.simulate import samples
 from tests.meters import other_process
 from tests.meters.conftest import START
 from tests.meters.other_process import Other, do
+
+from avlas.simulate import samples
 
 pytestmark = pytest.mark.django_db
 

@@ -109,6 +109,8 @@ class Judged:
         """Raises Overtaken when the database no longer says what the batch was judged by (rows locked)."""
         if current_generation(self.utility_id) != self.directory.generation:
             raise Overtaken
+        if not self.kept:  # what is surplus once stays so
+            return
         if states.load_freshness(self.utility_id, self.freshness) != self.freshness:
             raise Overtaken
         if slots.load_stored(self.stored) != self.stored:
@@ -319,7 +321,7 @@ class Judged:
             entry = by_place.get(place)
             if entry is None:
                 continue
-            values = {c: column[number] for c, column in columns.items() if column[number] == column[number]}  # noqa: PLR0124
+            values = {c: column[number] for c, column in columns.items() if column[number] == column[number]}
             if not values:
                 continue
             error = self.clock_error(entry)

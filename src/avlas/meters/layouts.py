@@ -18,7 +18,7 @@ _mark: tuple[int, int] = (-1, -1)
 
 def current() -> Layouts:
     """Give the layouts known to any process (one small look at the database). The caller may teach the store."""
-    global _store, _mark  # noqa: PLW0603 - one store a process, like the cipher contexts it serves
+    global _store, _mark
     with _lock:
         mark = _database_mark()
         if _store is None or mark != _mark:
@@ -63,7 +63,7 @@ def keep(store: Layouts) -> bool:
 
 def forget() -> None:
     """Drop what is in memory (another database, a rolled back transaction)."""
-    global _store, _mark  # noqa: PLW0603
+    global _store, _mark
     with _lock:
         _store, _mark = None, (-1, -1)
         _kept.clear()

@@ -16,7 +16,7 @@ from django.db import connection
 
 from avlas.decode.families import find, medium
 from avlas.meters import column_store
-from avlas.meters.models import Meter, MeterState, State
+from avlas.meters.models import MeterState, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -161,10 +161,8 @@ def write_states(
     columns: column_store.Columns = {name: [] for name in ("id", *_WRITTEN)}
     for found in _select(utility_id, sorted(sightings), names):
         row = dict(zip(names, found, strict=True))
-        row["recent"] = json.loads(row["recent"])
         address = row["address"]
         _add(row, sightings[address], freshness.get(address), collector_id, again=again)
-        row["recent"] = json.dumps(row["recent"])
         for name, column in columns.items():
             column.append(row[name])
     column_store.update(connection, _TABLE, columns, "id")
@@ -211,11 +209,11 @@ def _add(
     if fresh is not None:
         row["secured"], row["counter"], row["counter_at"] = fresh.secured, fresh.counter, fresh.counter_at
     if one.meter_id is not None:
-        row["recent"] = []
+        row["recent"] = "[]"
     elif one.recent:
-        merged = {(at, text): dbm for at, dbm, text in row["recent"]}
+        merged = {(at, text): dbm for at, dbm, text in json.loads(row["recent"])}
         merged |= {(at, text): dbm for at, dbm, text in one.recent}
-        row["recent"] = [[at, dbm, text] for (at, text), dbm in sorted(merged.items())][-_RECENT:]
+        row["recent"] = json.dumps([[at, dbm, text] for (at, text), dbm in sorted(merged.items())][-_RECENT:])
 
 
 def _name_meters(sightings: Mapping[str, Sighting]) -> None:
@@ -224,11 +222,15 @@ def _name_meters(sightings: Mapping[str, Sighting]) -> None:
     if not named:
         return
     among, parameter = column_store.among(connection, "id", sorted(named))
-    nameless = Meter.objects.raw(
-        f"SELECT * FROM meters_meter WHERE {among} AND model = '' ORDER BY id LIMIT 1000", [parameter]
-    )
-    for meter in nameless:
-        found = find(named[meter.id].address)
-        meter.model, meter.medium = named[meter.id].model, meter.medium or named[meter.id].medium
-        meter.family = found[0].name if found else ""
-        meter.save(update_fields=["model", "medium", "family"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id, medium FROM meters_meter WHERE {among} AND model = ''", [parameter])
+        nameless = cursor.fetchall()
+    columns: column_store.Columns = {"id": [], "model": [], "medium": [], "family": []}
+    for meter_id, known_medium in sorted(nameless):
+        one = named[meter_id]
+        found = find(one.address)
+        columns["id"].append(meter_id)
+        columns["model"].append(one.model)
+        columns["medium"].append(known_medium or one.medium)
+        columns["family"].append(found[0].name if found else "")
+    column_store.update(connection, "meters_meter", columns, "id")

@@ -12,7 +12,7 @@ from django.db import connection
 
 from avlas.decode.families import named
 from avlas.meters import column_store, formats
-from avlas.meters.models import InfoEvent, Kind, Meter, Quality
+from avlas.meters.models import InfoEvent, Kind, Quality
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 JUDGED = ("energy_heat_kwh", "energy_cooling_kwh", "volume_m3", "volume_2_m3", "electricity_import_kwh",
           "electricity_export_kwh")  # fmt: skip
+_BIT_OF = {ROLLED_OVER: int(Quality.ROLLED_OVER), BACKWARDS: int(Quality.BACKWARDS)}
 _STEP_BITS = int(Quality.ROLLED_OVER | Quality.BACKWARDS)
 _COLUMNS = ("meter_id", "slot_at", "quality", "format_id", "info_code", *JUDGED)
 
@@ -64,32 +65,23 @@ def _mark_steps(before: dict[tuple[int, int], int | None], rows: dict[tuple[int,
     pairs = [(key, (key[0], at)) for key, at in before.items() if at is not None and key in rows]
     bits = dict.fromkeys(before, 0)
     texts = formats.specs({rows[key][3] for key, _ in pairs})
-    moduli = _Moduli({key[0] for key, _ in pairs})
     for place, code in enumerate(JUDGED, start=5):
-        has = [
-            (key, old) for key, old in pairs if rows[key][place] is not None and rows[old][place] is not None
-        ]
-        was = np.array([rows[old][place] for _, old in has], np.float64)
-        now = np.array([rows[key][place] for key, _ in has], np.float64)
+        was = np.array([rows[old][place] for _, old in pairs], np.float64)  # None becomes NaN
+        now = np.array([rows[key][place] for key, _ in pairs], np.float64)
         lower = np.flatnonzero(now < was)
         if not lower.size:
             continue
-        has = [has[at] for at in lower]
+        fell = [pairs[at][0] for at in lower]
+        moduli = _Moduli({key[0] for key in fell})
         modulus = np.array(
             [
                 moduli.of(key[0], code, texts[rows[key][3]], old)
-                for (key, _), old in zip(has, was[lower], strict=True)
+                for key, old in zip(fell, was[lower], strict=True)
             ]
         )
         verdict = counter_step(was[lower], now[lower], modulus, np.full(lower.size, np.nan))
-        for (key, _), one in zip(has, verdict.tolist(), strict=True):
-            bits[key] |= (
-                int(Quality.ROLLED_OVER)
-                if one == ROLLED_OVER
-                else int(Quality.BACKWARDS)
-                if one == BACKWARDS
-                else 0
-            )
+        for key, one in zip(fell, verdict.tolist(), strict=True):
+            bits[key] |= _BIT_OF.get(one, 0)
     changed = [
         ((rows[key][2] & ~_STEP_BITS) | mark, *key)
         for key, mark in bits.items()
@@ -106,15 +98,13 @@ class _Moduli:
     """At which figure each meter's registers start again, where their digits are known."""
 
     def __init__(self, meter_ids: set[int]) -> None:
-        self._digits = (
-            {
-                meter_id: family.digits
-                for meter_id, name in Meter.objects.filter(id__in=meter_ids).values_list("id", "family")
-                if name and (family := named(name)) is not None
-            }
-            if meter_ids
-            else {}
-        )
+        among, parameter = column_store.among(connection, "id", sorted(meter_ids))
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT id, family FROM meters_meter WHERE {among}", [parameter])
+            rows = cursor.fetchall()
+        self._digits = {
+            meter_id: family.digits for meter_id, name in rows if name and (family := named(name)) is not None
+        }
 
     def of(self, meter_id: int, code: str, spec: str, before: float) -> float:
         """Give the smallest figure beyond ``before`` (canonical units) at which the register can start again."""
