@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
+
+
+_NOTHING: Final = 1e-9  # no register is finer; below it the axis would only show rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,8 @@ def bar_chart(bars: Sequence[Bar], width: int, height: int, *, left: float = 58)
     right, top, bottom = width - 6.0, 18.0, height - 26.0
     values = [float(bar.value) for bar in bars if bar.value is not None and math.isfinite(bar.value)]
     high, low = max([*values, 0.0]), min([*values, 0.0])
-    if high == low:
-        high = 1.0
+    if high - low < _NOTHING:
+        high, low = 1.0, 0.0
     step = nice_step(high - low, max(2, round((bottom - top) / 48)))
     axis_high = math.ceil(high / step - 1e-9) * step
     axis_low = math.floor(low / step + 1e-9) * step
@@ -117,6 +120,7 @@ def bar_chart(bars: Sequence[Bar], width: int, height: int, *, left: float = 58)
     for number, bar in enumerate(bars):
         middle = left + pitch * (number + 0.5)
         value = 0.0 if bar.value is None or not math.isfinite(bar.value) else float(bar.value)
+        value = 0.0 if abs(value) < _NOTHING else value
         y = min(place(value), base)
         tall = abs(place(value) - base)
         if value and tall < 1.5:  # too small to see is still something

@@ -42,9 +42,13 @@ class TelegramIn(Schema):
     """A telegram as some receiver heard it."""
 
     frame: Annotated[str, Field(max_length=1200, description="the frame's bytes as hexadecimal digits")]
-    heard_at: AwareDatetime | None = Field(None, description="when it was heard, with time zone; now if left out")
+    heard_at: AwareDatetime | None = Field(
+        None, description="when it was heard, with time zone; now if left out"
+    )
     rssi_dbm: Annotated[float, Field(ge=-200, le=50)] | None = None
-    format: Literal["a", "a-crc", "b-crc", "wired"] = Field("a", description="a: no link CRCs; wired: M-Bus frame")
+    format: Literal["a", "a-crc", "b-crc", "wired"] = Field(
+        "a", description="a: no link CRCs; wired: M-Bus frame"
+    )
 
 
 class TelegramsIn(Schema):
@@ -138,6 +142,6 @@ def _batch(
 @api.exception_handler(OperationalError)
 def _database_is_away(request: HttpRequest, _: Exception) -> HttpResponse:
     detail = "The database is locked, full or gone. Try again later; nothing was stored."
-    return api.create_response(request, {"title": "Database not available", "status": 503, "detail": detail}, status=503)
-
-
+    return api.create_response(
+        request, {"title": "Database not available", "status": 503, "detail": detail}, status=503
+    )
