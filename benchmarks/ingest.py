@@ -4,7 +4,8 @@
 
 Makes a database of its own (in a temporary folder, or at the address given, which must be empty), adopts so many
 invented meters of mixed types with keys of their own, and takes in: one telegram of each (all decoded), the same
-again (all repeats), a second and a third telegram of each in the same slot (the third all surplus), and one in the next slot.
+again (all repeats), a second and a third telegram of each in the same slot (the third all surplus), and one in the
+next slot.
 Prints telegrams a second, microseconds a telegram, and how much of it is decoding.
 """
 

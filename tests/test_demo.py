@@ -89,7 +89,7 @@ def look(link: str) -> None:
     cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
     browser = urllib.request.build_opener(cookies)
     assert "Norrtuna Energi" in browser.open(link, timeout=30).read().decode()
-    heard = link.split("/signin")[0] + "/heard/"
+    heard = link.partition("/signin")[0] + "/heard/"
     assert until(lambda: b"MULTICAL" in browser.open(heard).read())
 
 

@@ -70,6 +70,7 @@ COMMANDS = [
     Command(
         "createadmin", "avlas.system.command_createadmin", "make an administrator", "skapa en administratör"
     ),
+    Command("token", "avlas.system.command_token", "API tokens for programs", "API-nycklar för program"),
     Command("migrate", "avlas.migrate", "create or upgrade the database", "skapa eller uppgradera databasen"),
     Command("decode", "avlas.decode.command", "explain telegrams", "förklara telegram"),
     Command(

@@ -71,7 +71,9 @@ class Desk:
         if keys:
             for meter in meters.values():
                 if meter.key is not None:
-                    add_key(self.utility, meter.identification, meter.key.hex(), Who(), meter.type.manufacturer)
+                    add_key(
+                        self.utility, meter.identification, meter.key.hex(), Who(), meter.type.manufacturer
+                    )
         MeterState.objects.filter(utility=self.utility).update(recent=[])
         adopt(self.utility, list(MeterState.objects.filter(utility=self.utility)), None)
         MeterState.objects.filter(utility=self.utility).update(
@@ -122,7 +124,9 @@ def rows() -> Callable[[], dict[str, list[tuple]]]:
                 " ORDER BY meter_id, slot_at, class_code"
             )
             telegrams = [(*row[:5], bytes(row[5])) for row in cursor.fetchall()]
-            cursor.execute("SELECT meter_id, at, code_before, code FROM meters_infoevent ORDER BY meter_id, at")
+            cursor.execute(
+                "SELECT meter_id, at, code_before, code FROM meters_infoevent ORDER BY meter_id, at"
+            )
             events = cursor.fetchall()
             cursor.execute(
                 "SELECT meter_id, slot_at, register, value FROM meters_readingconflict"

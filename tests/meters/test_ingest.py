@@ -220,14 +220,19 @@ def test_info_events_do_not_depend_on_the_order(desk, rows):
     desk.own(heard)
     for place in (3, 0, 5, 1, 4, 2):
         desk.take_in([heard[place]])
-    assert list(InfoEvent.objects.order_by("at").values_list("code_before", "code")) == [(0, 4), (4, 0), (0, 8)]
+    assert list(InfoEvent.objects.order_by("at").values_list("code_before", "code")) == [
+        (0, 4),
+        (4, 0),
+        (0, 8),
+    ]
 
 
 def test_roll_over_and_backwards_are_told_apart(desk):
     (meter,) = samples.meters("multical403", 1, 7)
     figures = [9_999_950.0, 9_999_990.0, 30.0, 70.0, 20.0]
     heard = [
-        _with(meter, START + timedelta(hours=hour), energy_heat_kwh=figure) for hour, figure in enumerate(figures)
+        _with(meter, START + timedelta(hours=hour), energy_heat_kwh=figure)
+        for hour, figure in enumerate(figures)
     ]
     desk.own(heard)
     for place in (4, 2, 0, 1, 3):

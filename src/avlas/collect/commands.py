@@ -61,7 +61,7 @@ def run_collect(args: argparse.Namespace) -> int:
 
     django.setup()
     from avlas.collect.collector import run_collectors
-    from avlas.system.terminal import terminal_language
+    from avlas.system.terminal import chosen_utility, terminal_language
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     with terminal_language():
@@ -74,7 +74,7 @@ def run_collect(args: argparse.Namespace) -> int:
                         make_driver(make, args.link_mode or "c1t1")
             except SpecError as error:
                 return _refuse(texts.words(error.notice, language()))
-            utility = _utility(args.utility)
+            utility = chosen_utility(args.utility)
             if utility is None:
                 return 1
             only = [_collector(utility, spec, args.link_mode).pk for spec in args.receiver]
@@ -113,23 +113,6 @@ def _free_name(utility: Utility, wanted: str) -> str:
     return name
 
 
-def _utility(name: str | None) -> Utility | None:
-    """The utility of this name or short name, or the only one; None after saying what is wrong."""
-    from django.db.models import Q
-
-    from avlas.system.models import Utility
-
-    utilities = (
-        Utility.objects.filter(Q(slug__iexact=name) | Q(name__iexact=name)) if name else Utility.objects
-    )
-    found = list(utilities.order_by("pk")[:2])
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(Utility.objects.order_by("slug").values_list("slug", flat=True))
-    print(say("utility_choose", names=names) if names else say("utility_none"), file=sys.stderr)
-    return None
-
-
 # ---- avlas import
 
 
@@ -153,10 +136,10 @@ def run_import(args: argparse.Namespace) -> int:
 
     django.setup()
     from avlas.system.secrets import check_master_key
-    from avlas.system.terminal import terminal_language
+    from avlas.system.terminal import chosen_utility, terminal_language
 
     with terminal_language():
-        utility = _utility(args.utility)
+        utility = chosen_utility(args.utility)
         if utility is None:
             return 1
         patiently(check_master_key)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 import sys
@@ -213,11 +214,20 @@ async def open_line(spec: Spec) -> Line:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return StreamLine(reader, writer)
     try:
-        return StreamLine(*await serialx.open_serial_connection(spec.where, baudrate=spec.baud_rate))
+        reader, writer = await serialx.open_serial_connection(
+            spec.where, baudrate=spec.baud_rate, exclusive=False
+        )
     except OSError:
         raise
     except Exception as error:  # termios.error and serialx's own are no OSError, but all mean: no usable port
         raise OSError(*error.args) from error
+    line = StreamLine(reader, writer)
+    try:  # locked here and not while opening: an opening that fails half-way would keep the lock for itself
+        fcntl.flock(writer.get_extra_info("serial").fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        await line.close()
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY)) from None
+    return line
 
 
 def why(error: OSError, spec: Spec) -> Notice:

@@ -76,14 +76,6 @@ TEXTS: dict[str, Text] = {
         "name or short name of the utility, when there are several",
         "nätägarens namn eller kortnamn, när det finns flera",
     ),
-    "utility_none": Text(
-        "There is no utility yet; make one with: avlas createadmin",
-        "Det finns ingen nätägare ännu; skapa en med: avlas createadmin",
-    ),
-    "utility_choose": Text(
-        "Choose the utility with --utility: {names}",
-        "Välj nätägare med --utility: {names}",
-    ),
     "no_collectors": Text(
         "No receivers are entered yet; waiting for them. Add one in the program, or start with --receiver.",
         "Inga mottagare är inlagda ännu; väntar på dem. Lägg in en i programmet, eller starta med "

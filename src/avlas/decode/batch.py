@@ -10,7 +10,6 @@ import calendar
 import json
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +22,10 @@ from avlas.decode.single import telegram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from avlas.decode.compact import Layouts
-    from avlas.decode.types import Header, Telegram
+    from avlas.decode.types import Address, Header, Telegram
 
 NONE = np.iinfo(np.int64).min  # "no value" in every integer column
 SECURITY_RANK = {
@@ -46,6 +46,7 @@ class Headers:
     )  # uint64: the meter's own address, its eight bytes little-endian; 0 when there is none
     class_code: np.ndarray  # int64: wired << 24 | C << 16 | CI << 8 | L
     headers: tuple[Header | None, ...]
+    addresses: tuple[Address | None, ...]  # of the meter, None where there is none
     problems: dict[int, DecodeError]  # row -> why it has no address
 
 
@@ -148,6 +149,7 @@ def headers(frames: Sequence[bytes], *, wired: bool = False) -> Headers:
         np.array([int.from_bytes(raw, "little") for raw in addresses], np.uint64),
         np.array(codes, np.int64),
         tuple(found),
+        tuple(None if h is None else h.address for h in found),
         problems,
     )
 

@@ -40,7 +40,9 @@ REGISTERS: tuple[Register, ...] = (
     Register("energy_heat_kwh", "E1", "Värmeenergi", "Heat energy", "kWh", 1, _D),
     Register("energy_cooling_kwh", "E3", "Kylenergi", "Cooling energy", "kWh", 1, _D),
     Register("energy_flow_m3c", "E8", "m³ × ingående temperatur", "m³ × flow temperature", "m³·°C", 0, _D),
-    Register("energy_return_m3c", "E9", "m³ × utgående temperatur", "m³ × return temperature", "m³·°C", 0, _D),
+    Register(
+        "energy_return_m3c", "E9", "m³ × utgående temperatur", "m³ × return temperature", "m³·°C", 0, _D
+    ),
     Register("volume_m3", "V1", "Volym", "Volume", "m³", 3, _D),
     Register("volume_2_m3", "V2", "Volym 2", "Volume 2", "m³", 3, _D),
     Register("input_a", "In-A", "Pulsingång A", "Pulse input A", "", 3, _D),

@@ -65,12 +65,16 @@ class Record:
     dib: bytes = b""  # DIF and DIFEs as sent
     vib: bytes = b""  # VIF and VIFEs as sent (with plain-text VIF's text)
     data: bytes = b""  # the data field as sent
-    vif_key: str = ""  # the VIF (masked to 7 bits, with its table) + manufacturer VIFEs, e.g. "FF22", "FD17", "06"
+    vif_key: str = (
+        ""  # the VIF (masked to 7 bits, with its table) + manufacturer VIFEs, e.g. "FF22", "FD17", "06"
+    )
     modifiers: tuple[str, ...] = ()  # orthogonal VIFEs in words: "backward flow", "at phase L1", "error: ..."
     error: str = ""  # why ``value`` is None or suspect: "BCD digit A", "no value", "record error: overflow"
     summer_time: bool = False  # type F/I dates carry it
     vife: tuple[int, ...] = ()  # all VIFEs without their extension bits, as sent (manufacturer's ones too)
-    at: datetime | None = None  # values unfolded from a compact profile: the meter's own time stamp of the value
+    at: datetime | None = (
+        None  # values unfolded from a compact profile: the meter's own time stamp of the value
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,9 @@ class Telegram:
     records: tuple[Record, ...]
     spans: tuple[Span, ...]
     registers: dict[str, Decimal | float]  # now values, canonical units (registers.py)
-    sent: dict[str, tuple[str, int]]  # register -> (unit, decimals) as the meter sent it: gives the display back
+    sent: dict[
+        str, tuple[str, int]
+    ]  # register -> (unit, decimals) as the meter sent it: gives the display back
     dated: tuple[Dated, ...]
     info_code: int | None  # the raw info-code word (unsigned), None if the telegram has none
     info_codes: tuple[InfoCode, ...]
@@ -112,7 +118,9 @@ class Telegram:
     medium: str  # "heat", "cooling", "heat/cooling", "water", "warm water", "electricity", ...
     model: str  # "MULTICAL 403"; "" when no family knows the meter
     family: str  # file stem of the family, "" when generic
-    signature: int | None = None  # format signature of this layout (CRC-16 of the DIF/VIF bytes), for teaching
+    signature: int | None = (
+        None  # format signature of this layout (CRC-16 of the DIF/VIF bytes), for teaching
+    )
     more_follows: bool = False  # last DIF was 1F: another telegram completes this reading
 
 

@@ -4,7 +4,6 @@ The decoder itself speaks English (the standard's terms). Here its words get the
 table, texts with numbers in them by pattern. What no table knows stays English rather than getting lost.
 """
 
-# ruff: noqa: RUF001  (a multiplication sign is one)
 from __future__ import annotations
 
 import re

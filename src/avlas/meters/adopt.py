@@ -77,7 +77,7 @@ def add_meter(utility: Utility, address: Address, *, serial: str = "", road: str
     others = MeterAddress.objects.filter(
         meter__utility=utility, meter__manufacturer=address.manufacturer, meter__serial=serial
     )
-    types = set(others.exclude(device_type=None).values_list("device_type", flat=True))
+    types = {other for other in others.values_list("device_type", flat=True) if other is not None}
     if types and not any(_one_device(address.device_type, other) for other in types):
         serial = f"{serial}/{address.device_type:02X}"
     meter, _ = Meter.objects.get_or_create(

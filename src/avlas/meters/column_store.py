@@ -46,7 +46,8 @@ def fetch(
             f"SELECT {', '.join('t.' + column for column in columns)} FROM {source} {join} {table} t ON {on}",
             parameters,
         )
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def neighbours(
@@ -70,7 +71,8 @@ def neighbours(
             f" FROM {source}",
             parameters,
         )
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def upsert(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: Sequence[str]) -> None:
@@ -93,7 +95,7 @@ def upsert(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: S
             cursor.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {loading} {conflict}")
         else:
             marks = ", ".join(["%s"] * len(names))
-            cursor.executemany(f"INSERT INTO {table} ({listed}) VALUES ({marks}) {conflict}", rows)
+            cursor.executemany(f"INSERT INTO {table} ({listed}) VALUES ({marks}) {conflict}", list(rows))
 
 
 def among(
@@ -125,13 +127,13 @@ def update(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: s
             cursor.execute(f"UPDATE {table} t SET {listed} FROM {loading} l WHERE t.{key} = l.{key}")
         else:
             listed = ", ".join(f"{name} = %s" for name in names)
-            rows = zip(*(columns[name] for name in [*names, key]), strict=True)
+            rows = list(zip(*(columns[name] for name in [*names, key]), strict=True))
             cursor.executemany(f"UPDATE {table} SET {listed} WHERE {key} = %s", rows)
 
 
 def nullable(column: np.ndarray) -> list[float | None]:
     """Give a float column as a list in which NaN has become None."""
-    values = column.tolist()
+    values: list[float | None] = column.tolist()
     if np.isnan(column).any():
         return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN alone differs from itself
     return values

@@ -44,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     django.setup()
     from avlas.meters.key_text import KeyFileError
     from avlas.meters.keys import explain
-    from avlas.system.terminal import terminal_language
+    from avlas.system.terminal import chosen_utility, terminal_language
 
     with terminal_language():
         if args.what == "rotate":
             return _rotate()
-        utility = _utility(args.utility)
+        utility = chosen_utility(args.utility)
         if utility is None:
             return 1
         try:
@@ -126,24 +126,6 @@ def _rotate() -> int:
         print(_("The old one is kept as %(path)s: backups made until now need it.") % {"path": kept})
         print(_("Back up the new master.key, apart from the database."))
     return 0
-
-
-def _utility(short_name: str | None) -> Utility | None:
-    """The utility asked for, or the only one; None after saying what is wrong."""
-    from django.utils.translation import gettext as _
-
-    from avlas.system.models import Utility
-
-    utilities = Utility.objects.filter(slug=short_name) if short_name else Utility.objects.all()
-    found = list(utilities[:2])
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(Utility.objects.order_by("slug").values_list("slug", flat=True))
-    if not names:
-        print(_("There is no utility yet; make one with: avlas createadmin"), file=sys.stderr)
-    else:
-        print(_("Choose the utility with --utility: %(names)s") % {"names": names}, file=sys.stderr)
-    return None
 
 
 def _tell(stored: Stored) -> None:

@@ -28,14 +28,18 @@ def create_statements(vendor: str) -> list[str]:
     end = "PARTITION BY RANGE (slot_at)" if pg else "WITHOUT ROWID"
     registers = ", ".join(f"{code} {integer if code == 'info_code' else real}" for code in CODES)
     statements = [
-        f"CREATE TABLE reading (meter_id {integer} NOT NULL, slot_at {integer} NOT NULL, kind {small} NOT NULL,"
-        f" heard_at {integer} NOT NULL, source {small} NOT NULL, quality {small} NOT NULL DEFAULT 0,"
-        f" format_id {integer} NOT NULL, {registers}, other {json},"
-        f" PRIMARY KEY (meter_id, slot_at, kind)) {end}",
-        f"CREATE TABLE telegram (meter_id {integer} NOT NULL, slot_at {integer} NOT NULL,"
-        f" class_code {'integer' if pg else 'INTEGER'} NOT NULL, heard_at {integer} NOT NULL,"
-        f" collector_id {integer} NOT NULL, rssi_dbm {'real' if pg else 'REAL'}, state {small} NOT NULL,"
-        f" frame {blob} NOT NULL, PRIMARY KEY (meter_id, slot_at, class_code)) {end}",
+        (
+            f"CREATE TABLE reading (meter_id {integer} NOT NULL, slot_at {integer} NOT NULL, kind {small} NOT NULL,"
+            f" heard_at {integer} NOT NULL, source {small} NOT NULL, quality {small} NOT NULL DEFAULT 0,"
+            f" format_id {integer} NOT NULL, {registers}, other {json},"
+            f" PRIMARY KEY (meter_id, slot_at, kind)) {end}"
+        ),
+        (
+            f"CREATE TABLE telegram (meter_id {integer} NOT NULL, slot_at {integer} NOT NULL,"
+            f" class_code {'integer' if pg else 'INTEGER'} NOT NULL, heard_at {integer} NOT NULL,"
+            f" collector_id {integer} NOT NULL, rssi_dbm {'real' if pg else 'REAL'}, state {small} NOT NULL,"
+            f" frame {blob} NOT NULL, PRIMARY KEY (meter_id, slot_at, class_code)) {end}"
+        ),
         "CREATE INDEX telegram_waiting ON telegram (state, meter_id) WHERE state > 0",
     ]
     if pg:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from avlas.decode.types import Address
 from avlas.meters.keys import keys_for
 from avlas.meters.models import Generation, MeterAddress
+
+if TYPE_CHECKING:
+    from avlas.decode.types import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Known:
 class Directory:
     """The addresses and keys of one utility at one generation."""
 
-    _cache: dict[int, Directory] = {}
+    _cache: ClassVar[dict[int, Directory]] = {}
     _lock = threading.Lock()
 
     def __init__(self, utility_id: int, generation: int) -> None:

@@ -32,6 +32,11 @@ def tidy(now: datetime | None = None) -> dict[str, int]:
         " WHERE slot_at < %s LIMIT %s)",
         old,
     )
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "PRAGMA optimize"
+            )  # keeps the query planner's statistics; PostgreSQL does it by itself
     return {"strangers": strangers, "raw telegrams": raw, "partitions": ensure_partitions(connection, now)}
 
 
@@ -40,6 +45,7 @@ def _delete(statement: str, before: int) -> int:
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement, [before, _CHUNK])
-            total += cursor.rowcount
-            if cursor.rowcount < _CHUNK:
-                return total
+            deleted: int = cursor.rowcount
+        total += deleted
+        if deleted < _CHUNK:
+            return total

@@ -140,14 +140,14 @@ def _store(judged: Judged, sightings: dict[str, Sighting]) -> tuple[IngestResult
 
 def _first_sightings(judged: Judged) -> dict[str, Sighting]:
     found: dict[str, Sighting] = {}
-    for row, text in enumerate(judged.address):
-        if not text:
+    for row, (text, address) in enumerate(zip(judged.address, judged.heads.addresses, strict=True)):
+        if address is None:
             continue
         one = found.get(text)
         if one is None:
             known = judged.known[row]
             one = found[text] = Sighting(
-                judged.heads.headers[row].address,
+                address,
                 known.meter_id if known else None,
                 first_heard_at=judged.heard_at[row],
             )
@@ -160,14 +160,14 @@ def _count(judged: Judged, sightings: dict[str, Sighting]) -> IngestResult:
     result = IngestResult(telegrams=len(judged.heard_at))
     result.states[State.DAMAGED] += len(judged.heads.problems)
     for row in sorted(range(len(judged.heard_at)), key=judged.heard_at.__getitem__):
-        text = judged.address[row]
-        if not text:
+        text, header = judged.address[row], judged.heads.headers[row]
+        if not text or header is None:
             continue
         one, at, known = sightings[text], judged.heard_at[row], judged.known[row]
         one.heard += 1
         if at >= one.last_heard_at:
             one.last_heard_at, one.rssi_dbm = at, judged.rssi[row]
-        security = judged.heads.headers[row].security
+        security = header.security
         if known is None or known.contested:
             state = State.UNKNOWN_METER if known is None else State.CONTESTED
             result.states[state] += 1

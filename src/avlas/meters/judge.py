@@ -79,7 +79,7 @@ class Judged:
         self.known = self._known_meters()
         self.mine = [row for row, known in enumerate(self.known) if known is not None and not known.contested]
         self._clock_offset = {
-            self.known[row].meter_id: self.known[row].clock_offset_minutes * 60 for row in self.mine
+            known.meter_id: known.clock_offset_minutes * 60 for known in self.known if known is not None
         }
         self.freshness = states.load_freshness(utility_id, {self.address[row] for row in self.mine})
         self.fresh = dict(self.freshness)
@@ -144,9 +144,9 @@ class Judged:
 
     def _known_meters(self) -> list[Known | None]:
         found: dict[str, Known | None] = {"": None}
-        for text, header in zip(self.address, self.heads.headers, strict=True):
-            if text not in found:
-                found[text] = self.directory.find(header.address)
+        for text, address in zip(self.address, self.heads.addresses, strict=True):
+            if text not in found and address is not None:
+                found[text] = self.directory.find(address)
         return [found[text] for text in self.address]
 
     def _groups(self) -> dict[Key, list[Entry]]:
@@ -155,6 +155,7 @@ class Judged:
         keys: dict[int, Key] = {}
         for row in self.mine:
             known, at = self.known[row], self.heard_at[row]
+            assert known is not None
             keys[row] = (known.meter_id, at - at % known.slot_seconds, codes[row])
         self.stored = slots.load_stored(key[:2] for key in keys.values())
         there = {row: self.stored[key[:2]].get(key[2]) for row, key in keys.items()}
@@ -242,7 +243,7 @@ class Judged:
             for group in waiting:
                 first, rest = group[0], group[1:]
                 if first.state == State.NO_KEY:  # others protected like it would fare no better
-                    rest = [entry for entry in rest if entry.header.security != first.header.security]
+                    rest = [entry for entry in rest if _security(entry) != _security(first)]
                 if rest and first.state != State.READ:
                     left.append(rest)
             waiting = left
@@ -367,6 +368,10 @@ class Judged:
 
 def _turn(entry: Entry) -> tuple[int, bytes]:
     return entry.turn
+
+
+def _security(entry: Entry) -> str:
+    return entry.header.security if entry.header is not None else ""
 
 
 def _hex(header: Header | None) -> str:

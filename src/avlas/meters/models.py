@@ -7,7 +7,7 @@ nothing has a foreign key to them. Times in those two and in info events are who
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
@@ -151,6 +151,10 @@ class Occupancy(models.Model):
                 fields=["point"], condition=Q(to_at__isnull=True), name="occupancy_one_now"
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["point", "to_at", "customer"], name="occupancy_by_point"),
+            models.Index(fields=["customer", "to_at", "point"], name="occupancy_by_customer"),
+        ]
 
 
 class Meter(models.Model):
@@ -224,6 +228,10 @@ class Installation(models.Model):
             models.UniqueConstraint(
                 fields=["meter"], condition=Q(to_at__isnull=True), name="installation_one_now"
             ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["point", "to_at", "meter"], name="installation_by_point"),
+            models.Index(fields=["meter", "to_at", "point"], name="installation_by_meter"),
         ]
 
 
@@ -411,7 +419,7 @@ class Reading(models.Model):
 
 
 for _code in CODES:
-    _field: models.Field = (
+    _field: models.Field[Any, Any] = (
         models.BigIntegerField(null=True) if _code == "info_code" else models.FloatField(null=True)
     )
     _field.contribute_to_class(Reading, _code)

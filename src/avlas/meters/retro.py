@@ -119,7 +119,8 @@ def _waiting_utilities() -> list[tuple[int]]:
             "SELECT DISTINCT m.utility_id FROM telegram t JOIN meters_meter m ON m.id = t.meter_id"
             f" WHERE t.state > 0 AND t.state IN ({int(State.UNKNOWN_LAYOUT)}) ORDER BY m.utility_id"
         )
-        return cursor.fetchall()
+        rows: list[tuple[int]] = cursor.fetchall()
+    return rows
 
 
 def _is_wired(frame: bytes) -> bool:

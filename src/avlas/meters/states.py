@@ -178,7 +178,8 @@ def _select(
             f"SELECT {', '.join(columns)} FROM {_TABLE} WHERE utility_id = %s AND {among}{end}",
             [utility_id, parameter],
         )
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def _add(

@@ -5,7 +5,7 @@ Both follow from the stored neighbours alone, so they come out the same whatever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.db import connection
@@ -54,14 +54,16 @@ def _predecessors(keys: Sequence[tuple[int, int]], having: str | None) -> dict[t
     return before
 
 
-def _load(before: dict[tuple[int, int], int | None]) -> dict[tuple[int, int], tuple]:
+def _load(before: dict[tuple[int, int], int | None]) -> dict[tuple[int, int], tuple[Any, ...]]:
     wanted = sorted(set(before) | {(meter, at) for (meter, _), at in before.items() if at is not None})
     arrays = {"meter_id": _column(wanted, 0), "slot_at": _column(wanted, 1)}
     arrays["kind"] = np.full(len(wanted), int(Kind.LIVE), np.int64)
     return {(row[0], row[1]): row for row in column_store.fetch(connection, "reading", arrays, _COLUMNS)}
 
 
-def _mark_steps(before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple]) -> None:
+def _mark_steps(
+    before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple[Any, ...]]
+) -> None:
     pairs = [(key, (key[0], at)) for key, at in before.items() if at is not None and key in rows]
     bits = dict.fromkeys(before, 0)
     texts = formats.specs({rows[key][3] for key, _ in pairs})
@@ -115,7 +117,9 @@ class _Moduli:
         return min(found, default=float("nan"))
 
 
-def _note_info_codes(before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple]) -> None:
+def _note_info_codes(
+    before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple[Any, ...]]
+) -> None:
     """Keep an InfoEvent wherever a reading's info code differs from the one last known before it."""
     events: list[InfoEvent] = []
     silent: list[tuple[int, int]] = []

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 
 
-class UtcSecondsField(models.BigIntegerField):
+class UtcSecondsField(models.BigIntegerField):  # type: ignore[type-arg]
     """An aware datetime in Python, a whole number of seconds UTC in the database.
 
     Takes aware datetimes and plain numbers of seconds; a naive datetime is refused with ValueError, since

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,17 @@ from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import formats
 from avlas.meters.models import Installation, Meter, Quality
 from avlas.reports.calc.borders import STANDARD_TIME, Unit, borders
-from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step
+from avlas.reports.calc.judgement import (
+    BACKWARDS,
+    ROLLED_OVER,
+    counter_step,
+    energy_contradicts_volume,
+)
 from avlas.reports.calc.value_at import INTERPOLATED, NONE, Series, ValuesAt, values_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime, tzinfo
 
 _QUALITY_MARKS = {
     Quality.CONFLICT: "conflict",
@@ -167,7 +172,41 @@ def _of_span(span: Span, register: str, edges: np.ndarray, *, counter: bool) -> 
     clipped[(edges > now) & (clipped > last)] = max(last, low)
     found = values_at(readings.series, clipped)
     _differences(found, readings, register, specs, clipped, part, span.meter_id)
+    if register == "energy_heat_kwh":
+        step = max((formats.resolution(spec, register) for spec in specs.values()), default=0.0)
+        _mark_contradictions(span.meter_id, np.diff(found.value), step, clipped, part)
     return part
+
+
+def _mark_contradictions(
+    meter_id: int, energy: np.ndarray, energy_step: float, edges: np.ndarray, part: _Part
+) -> None:
+    """Mark intervals whose heat can't come from their volume and temperatures (E8/E9 say how warm it was).
+
+    Meters that also cool are left alone: their E8 and E9 mix both.
+    """
+    others = {}
+    steps = {}
+    for code in ("volume_m3", "energy_flow_m3c", "energy_return_m3c", "energy_cooling_kwh"):
+        readings = _load(meter_id, code, edges[0], edges[-1])
+        others[code] = np.diff(values_at(readings.series, edges).value)
+        specs = formats.specs(set(readings.formats.tolist()))
+        steps[code] = max((formats.resolution(spec, code) for spec in specs.values()), default=0.0)
+    volume = others["volume_m3"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        difference = (others["energy_flow_m3c"] - others["energy_return_m3c"]) / volume
+        cooled = others["energy_cooling_kwh"] > 0
+        # E8 and E9 count in whole steps: below 20 of them the temperature difference is a guess
+        vague = others["energy_return_m3c"] < 20 * steps["energy_return_m3c"]
+    wrong = energy_contradicts_volume(
+        energy,
+        volume,
+        difference,
+        np.full(len(energy), energy_step),
+        np.full(len(energy), steps["volume_m3"]),
+    )
+    for number in np.flatnonzero(wrong & ~cooled & ~vague).tolist():
+        part.marks[number].add("implausible")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +288,12 @@ def _differences(
         if verdict[number] == BACKWARDS:
             marks.add("backwards")
             continue
-        amount: Decimal | float = float(after[number] - before[number])
+        amount = float(after[number] - before[number])
         if verdict[number] == ROLLED_OVER:
             marks.add("rolled_over")
-            amount += float(modulus[number])
+            part.amounts[number] = amount + float(modulus[number])
         else:
-            amount = _exact(found, readings, register, specs, number, amount)
-        part.amounts[number] = amount
+            part.amounts[number] = _exact(found, readings, register, specs, number, amount)
 
 
 def _exact(

@@ -1,12 +1,15 @@
-"""What commands share: the language of the person at the terminal."""
+"""What commands share: the language of the person at the terminal, and which utility is meant."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from avlas.system.models import Utility
 
 
 def language() -> str:
@@ -26,3 +29,26 @@ def terminal_language() -> AbstractContextManager[None]:
     from django.utils import translation  # here, so that commands without Django stay quick
 
     return translation.override(language())
+
+
+def chosen_utility(name: str | None) -> Utility | None:
+    """The utility of this name or short name, or the only one; None after saying what is wrong (Django is set up)."""
+    from django.db.models import Q
+
+    from avlas.system.models import Utility
+
+    named = Utility.objects.filter(Q(slug__iexact=name) | Q(name__iexact=name)) if name else Utility.objects
+    found = list(named.order_by("pk")[:2])
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(Utility.objects.order_by("slug").values_list("slug", flat=True))
+    wrong = (
+        text(f"Choose the utility with --utility: {names}", f"Välj nätägare med --utility: {names}")
+        if names
+        else text(
+            "There is no utility yet; make one with: avlas createadmin",
+            "Det finns ingen nätägare ännu; skapa en med: avlas createadmin",
+        )
+    )
+    print(wrong, file=sys.stderr)  # noqa: T201 - it speaks for a command
+    return None

@@ -7,13 +7,13 @@ from django.db import migrations
 from avlas.meters.ddl import TABLES, create_statements, ensure_partitions
 
 
-def make(apps, schema_editor):
+def make(_apps, schema_editor):
     for statement in create_statements(schema_editor.connection.vendor):
         schema_editor.execute(statement, params=None)
     ensure_partitions(schema_editor.connection, datetime.now(UTC))
 
 
-def drop(apps, schema_editor):
+def drop(_apps, schema_editor):
     for table in TABLES:
         schema_editor.execute(f"DROP TABLE {table}", params=None)
 

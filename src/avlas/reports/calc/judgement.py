@@ -43,4 +43,5 @@ def energy_contradicts_volume(
         expected = 1.15 * volume_m3 * difference_k
         off = np.abs(energy_kwh - expected) > tolerance * np.maximum(np.abs(expected), np.abs(energy_kwh))
         impossible = (difference_k <= 0) & (energy_kwh > 0)
-    return enough & (off | impossible) & ~np.isnan(difference_k)
+        found: np.ndarray = enough & (off | impossible) & ~np.isnan(difference_k)
+    return found

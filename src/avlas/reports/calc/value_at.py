@@ -25,7 +25,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class ValuesAt:
-    """Values at m moments: ``value`` float64 (NaN: none), ``how`` int8 (the constants above), ``row`` int64 (-1: none)."""
+    """Values at m moments: ``value`` float64 (NaN: none), ``how`` int8 (constants above), ``row`` int64 (-1: none)."""
 
     value: np.ndarray
     how: np.ndarray
