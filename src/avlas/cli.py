@@ -95,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command is None:
         return complain(unknown(given[0]), status=2)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avlas.settings")
+    os.umask(0o077)  # database, keys and logs are their owner's alone, wherever the data folder lies
     try:
         return start(command, given[1:])
     except KeyboardInterrupt:

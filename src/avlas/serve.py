@@ -13,7 +13,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from avlas.system.terminal import text
+from avlas.system.terminal import terminal_language, text
 from avlas.web.command import add_arguments as add_web_arguments
 from avlas.web.command import check_address, split_address
 
@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from avlas.system.secrets import check_master_key
 
     upgrade()
-    check_master_key()
+    with terminal_language():
+        check_master_key()
     first = not User.objects.exists()
     connection.close()
     supervisor = Supervisor(args.listen)

@@ -20,15 +20,21 @@ def test_strangers_are_forgotten_after_a_day_of_silence_own_meters_never(desk, h
     own, strangers = hear(), hear(count=3, seed=8)
     desk.own(own)
     desk.take_in([*own, *strangers])
-    MeterState.objects.filter(meter=None).update(last_heard_at=NOW - timedelta(hours=25))
+    MeterState.objects.filter(meter=None).update(noted_at=NOW - timedelta(hours=25))
     one = MeterState.objects.filter(meter=None).first()
-    MeterState.objects.filter(pk=one.pk).update(last_heard_at=NOW - timedelta(hours=23))
-    MeterState.objects.exclude(meter=None).update(last_heard_at=NOW - timedelta(days=400))
+    MeterState.objects.filter(pk=one.pk).update(noted_at=NOW - timedelta(hours=23))
+    MeterState.objects.exclude(meter=None).update(noted_at=NOW - timedelta(days=400))
     assert tidy(NOW)["strangers"] == 2
     assert set(MeterState.objects.values_list("meter__serial", flat=True)) == {
         None,
         own[0].meter.identification,
     }
+
+
+def test_strangers_of_an_old_recording_stay_a_day_from_its_import(desk, hear):
+    desk.take_in(hear(count=2))  # heard days ago, imported now
+    assert tidy(datetime.now(UTC) + timedelta(hours=23))["strangers"] == 0
+    assert tidy(datetime.now(UTC) + timedelta(hours=25))["strangers"] == 2
 
 
 def test_raw_telegrams_are_kept_thirteen_months_readings_for_ever(desk, hear, monkeypatch):

@@ -74,7 +74,7 @@ TEXTS: dict[str, Text] = {
     ),
     "utility_option": Text(
         "name or short name of the utility, when there are several",
-        "nätägarens namn eller kortnamn, när det finns flera",
+        "energibolagets namn eller kortnamn, när det finns flera",
     ),
     "no_collectors": Text(
         "No receivers are entered yet; waiting for them. Add one in the program, or start with --receiver.",

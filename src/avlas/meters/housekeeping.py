@@ -14,7 +14,7 @@ _CHUNK = 5000
 
 
 def tidy(now: datetime | None = None) -> dict[str, int]:
-    """Forget strangers silent for 24 hours and raw telegrams older than 13 months; make coming partitions.
+    """Forget strangers of whom nothing came in for 24 hours and raw telegrams older than 13 months; make coming partitions.
 
     Gives how many rows each part concerned. Works in short transactions; running it twice changes nothing.
     """
@@ -22,7 +22,7 @@ def tidy(now: datetime | None = None) -> dict[str, int]:
     silent_since = int((now - timedelta(hours=STRANGERS_HOURS)).timestamp())
     strangers = _delete(
         "DELETE FROM meters_meterstate WHERE id IN (SELECT id FROM meters_meterstate"
-        " WHERE meter_id IS NULL AND last_heard_at < %s LIMIT %s)",
+        " WHERE meter_id IS NULL AND noted_at < %s LIMIT %s)",
         silent_since,
     )
     old = int((now - timedelta(days=RAW_MONTHS * 30.5)).timestamp())
@@ -36,7 +36,7 @@ def tidy(now: datetime | None = None) -> dict[str, int]:
         with connection.cursor() as cursor:
             cursor.execute(
                 "PRAGMA optimize"
-            )  # keeps the query planner's statistics; PostgreSQL does it by itself
+            )  # the query planner's statistics; PostgreSQL sees to them itself
     return {"strangers": strangers, "raw telegrams": raw, "partitions": ensure_partitions(connection, now)}
 
 

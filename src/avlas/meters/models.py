@@ -285,7 +285,7 @@ class Collector(models.Model):
 class MeterState(models.Model):
     """What was heard of one address, own meter or not: when, how strongly, how often, with what outcome.
 
-    Rows without a meter are forgotten 24 hours after they were last heard.
+    Rows without a meter are forgotten when nothing of theirs has come in for 24 hours.
     """
 
     utility = models.ForeignKey(Utility, models.CASCADE)
@@ -300,6 +300,7 @@ class MeterState(models.Model):
     security = models.CharField(max_length=20, blank=True)
     first_heard_at = UtcSecondsField()
     last_heard_at = UtcSecondsField()
+    noted_at = UtcSecondsField(default=0)  # when a telegram of it last came in, however old that telegram was
     last_read_at = UtcSecondsField(null=True, blank=True)
     last_collector = models.ForeignKey(Collector, models.SET_NULL, null=True, blank=True)
     rssi_dbm = models.FloatField(null=True, blank=True)

@@ -9,6 +9,7 @@ counter and can't prove freshness.
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,8 @@ COUNTED = {
 
 _TABLE = "meters_meterstate"
 _WRITTEN = (
-    "meter_id", "model", "medium", "security", "first_heard_at", "last_heard_at", "last_read_at", "last_collector_id",
-    "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(), "counter", "counter_at",
+    "meter_id", "model", "medium", "security", "first_heard_at", "last_heard_at", "noted_at", "last_read_at",
+    "last_collector_id", "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(), "counter", "counter_at",
     "secured", "clock_error_seconds", "info_code", "recent",
 )  # fmt: skip
 
@@ -137,6 +138,7 @@ def make_missing(utility_id: int, sightings: Mapping[str, Sighting]) -> None:
                 medium=medium(one.address.device_type),
                 first_heard_at=one.first_heard_at,
                 last_heard_at=one.first_heard_at,
+                noted_at=int(time.time()),
             )
         )
     MeterState.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
@@ -186,6 +188,7 @@ def _add(
     row: dict[str, Any], one: Sighting, fresh: Freshness | None, collector_id: int, *, again: bool
 ) -> None:
     row["meter_id"] = one.meter_id
+    row["noted_at"] = int(time.time())
     row["first_heard_at"] = min(row["first_heard_at"], one.first_heard_at)
     if one.state_at >= (-1 if row["state_at"] is None else row["state_at"]) and one.state_at >= 0:
         row["state"], row["state_at"], row["problem"] = int(one.state), one.state_at, one.problem[:300]

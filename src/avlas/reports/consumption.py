@@ -119,8 +119,11 @@ def consumption(
             break
         amounts = [part.amounts[number] for part in parts if part.amounts[number] is not None]
         marks = frozenset().union(*(part.marks[number] for part in parts))
-        if len(amounts) > 1 and known.aggregate is Aggregate.DIFFERENCE:
+        counting = [part for part in parts if part.counts[number]]
+        if len(counting) > 1 and known.aggregate is Aggregate.DIFFERENCE:
             marks |= {"exchange"}
+            if amounts and any(part.amounts[number] is None for part in counting):
+                marks |= {"incomplete"}
         amount = None
         if amounts:
             amount = _sum(amounts) if known.aggregate is Aggregate.DIFFERENCE else amounts[-1]
@@ -146,26 +149,31 @@ class _Part:
     marks: list[set[str]]
     decimals: int | None
     unit: str
+    counts: list[bool]  # whether the meter counted for anything in the interval
 
 
 def _of_span(span: Span, register: str, edges: np.ndarray, *, counter: bool) -> _Part:
     low = max(edges[0], span.from_at.timestamp()) if span.from_at else edges[0]
     high = min(edges[-1], span.to_at.timestamp()) if span.to_at else edges[-1]
-    count = len(edges) - 1
-    empty = _Part([None] * count, [set() for _ in range(count)], None, "")
+    clipped = np.clip(edges, low, high) if low < high else np.full(len(edges), low)
+    part = _Part(
+        amounts=[None] * (len(edges) - 1),
+        marks=[set() for _ in edges[1:]],
+        decimals=None,
+        unit="",
+        counts=(np.diff(clipped) > 0).tolist(),
+    )
     if low >= high:
-        return empty
+        return part
     readings = _load(span.meter_id, register, low, high)
     if not len(readings.series.at):
-        return empty
+        return part
     specs = formats.specs(set(readings.formats.tolist()))
-    unit, decimals = _shown(register, [specs[number] for number in readings.formats.tolist()])
-    part = _Part([None] * count, [set() for _ in range(count)], decimals, unit)
+    part.unit, part.decimals = _shown(register, [specs[number] for number in readings.formats.tolist()])
     _quality_marks(readings, edges, part.marks)
     if not counter:
         _means(readings, edges, part)
         return part
-    clipped = np.clip(edges, low, high)
     now = timezone.now().timestamp()
     last = readings.series.at[-1]
     # the running interval reaches to the newest value there is

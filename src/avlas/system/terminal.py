@@ -43,11 +43,11 @@ def chosen_utility(name: str | None) -> Utility | None:
         return found[0]
     names = ", ".join(Utility.objects.order_by("slug").values_list("slug", flat=True))
     wrong = (
-        text(f"Choose the utility with --utility: {names}", f"Välj nätägare med --utility: {names}")
+        text(f"Choose the utility with --utility: {names}", f"Välj energibolag med --utility: {names}")
         if names
         else text(
             "There is no utility yet; make one with: avlas createadmin",
-            "Det finns ingen nätägare ännu; skapa en med: avlas createadmin",
+            "Det finns inget energibolag ännu; skapa ett med: avlas createadmin",
         )
     )
     print(wrong, file=sys.stderr)  # noqa: T201 - it speaks for a command
