@@ -95,6 +95,7 @@ def test_find_a_meter_and_look_at_its_consumption(signed_in, site, north):
     expect(signed_in.locator(".choice a[aria-current]")).to_have_text("Timmar")
     expect(signed_in).to_have_url(re.compile("unit=hour"))
     signed_in.get_by_role("link", name="Dygn").click()
+    expect(signed_in.locator(".choice a[aria-current]")).to_have_text("Dygn")  # the new part is there
     bars = signed_in.locator("svg.chart.wide .bar")
     expect(bars.last).to_be_visible()
     bars.last.hover()
