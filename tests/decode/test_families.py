@@ -1,6 +1,5 @@
 """Records become registers, dated values and info codes: hand-made records, and every family's samples."""
 
-# ruff: noqa: DTZ001  (a meter's own clock has no time zone)
 from __future__ import annotations
 
 import math

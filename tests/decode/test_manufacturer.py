@@ -1,6 +1,5 @@
 """Manufacturers' own data inside telegrams: invented bytes in the forms that public telegrams show."""
 
-# ruff: noqa: DTZ001  (a meter's own clock has no time zone)
 from __future__ import annotations
 
 from datetime import date, datetime

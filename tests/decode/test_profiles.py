@@ -1,6 +1,5 @@
 """Compact profiles (EN 13757-3 annex F; VIFE 13, 1E, 1F): one record, many dated values."""
 
-# ruff: noqa: DTZ001  (a meter's own clock has no time zone)
 from __future__ import annotations
 
 from datetime import datetime

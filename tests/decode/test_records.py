@@ -1,6 +1,5 @@
 """Data records (EN 13757-3 clause 6): DIFs, data types, text, special functions, and bad ones among good ones."""
 
-# ruff: noqa: DTZ001  (a meter's own clock has no time zone)
 from __future__ import annotations
 
 from datetime import date, datetime

@@ -1,6 +1,5 @@
 """The datagrams: bytes by hand, the signatures known from real meters, and real datagrams where they are."""
 
-# ruff: noqa: DTZ001  (meters tell their own time, without a zone)
 import json
 from datetime import date, datetime
 from decimal import Decimal

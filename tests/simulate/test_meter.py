@@ -1,6 +1,5 @@
 """A meter's telegrams one after another."""
 
-# ruff: noqa: DTZ001  (meters tell their own time, without a zone)
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Data records by hand (EN 13757-3, clause 6 and annex A)."""
 
-# ruff: noqa: DTZ001  (meters tell their own time, without a zone)
-
 from datetime import date, datetime, time
 
 import pytest

@@ -14,7 +14,7 @@ _CHUNK = 5000
 
 
 def tidy(now: datetime | None = None) -> dict[str, int]:
-    """Forget strangers of whom nothing came in for 24 hours and raw telegrams older than 13 months; make coming partitions.
+    """Forget strangers of whom nothing came in for 24 hours, raw telegrams after 13 months; make coming partitions.
 
     Gives how many rows each part concerned. Works in short transactions; running it twice changes nothing.
     """

@@ -39,8 +39,8 @@ COUNTED = {
 _TABLE = "meters_meterstate"
 _WRITTEN = (
     "meter_id", "model", "medium", "security", "first_heard_at", "last_heard_at", "noted_at", "last_read_at",
-    "last_collector_id", "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(), "counter", "counter_at",
-    "secured", "clock_error_seconds", "info_code", "recent",
+    "last_collector_id", "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(),
+    "counter", "counter_at", "secured", "clock_error_seconds", "info_code", "recent",
 )  # fmt: skip
 
 

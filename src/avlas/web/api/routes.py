@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
+from ninja.errors import AuthenticationError, AuthorizationError, HttpError, ValidationError
 from ninja.security import HttpBearer
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, WrapValidator
+from pydantic import ValidationError as ItemError
 
 from avlas import __version__
 from avlas.decode.errors import DecodeError
@@ -19,8 +25,15 @@ from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 from avlas.meters.models import Collector, Source
 from avlas.system import tokens
 from avlas.system.models import ApiToken
+from avlas.system.secrets import SecretError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+logger = logging.getLogger(__name__)
 
 MOST_TELEGRAMS = 10_000
+_AT_ONCE = 2000  # telegrams in one transaction: nobody else waits long
 
 
 class Token(HttpBearer):
@@ -51,11 +64,29 @@ class TelegramIn(Schema):
     )
 
 
+class _NoTelegram:
+    """What stands in the list of telegrams but is none."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+def _or_none(value: Any, validate: Callable[[Any], TelegramIn]) -> TelegramIn | _NoTelegram:
+    """One bad telegram refuses itself, not the others."""
+    try:
+        return validate(value)
+    except ItemError as problem:
+        first = problem.errors(include_url=False)[0]
+        return _NoTelegram(": ".join([*map(str, first["loc"]), first["msg"]]))
+
+
 class TelegramsIn(Schema):
     """Up to 10,000 telegrams, and the collector that heard them."""
 
     collector: Annotated[str, Field(min_length=1, max_length=80)] = "API"
-    telegrams: Annotated[list[TelegramIn], Field(max_length=MOST_TELEGRAMS)]
+    telegrams: Annotated[
+        list[Annotated[TelegramIn, WrapValidator(_or_none)]], Field(max_length=MOST_TELEGRAMS)
+    ]
 
 
 class Refused(Schema):
@@ -75,16 +106,24 @@ class TelegramsOut(Schema):
 
 
 class Problem(Schema):
-    """Problem details (RFC 9457)."""
+    """Problem details (RFC 9457), sent as application/problem+json."""
 
     title: str
     status: int
     detail: str
+    errors: list[dict[str, Any]] | None = None
 
 
-@api.post("/telegrams", auth=Token("telegrams:write"), response={200: TelegramsOut, 503: Problem})
-def post_telegrams(request: HttpRequest, body: TelegramsIn) -> tuple[int, TelegramsOut | Problem]:
-    """Take in telegrams. The answer comes after they are committed; sending them again changes nothing."""
+_PROBLEMS = {401: Problem, 403: Problem, 413: Problem, 422: Problem, 503: Problem}
+
+
+@api.post("/telegrams", auth=Token("telegrams:write"), response={200: TelegramsOut, **_PROBLEMS})
+def post_telegrams(request: HttpRequest, body: TelegramsIn) -> TelegramsOut:
+    """Take in telegrams. The answer comes after they are committed; sending them again changes nothing.
+
+    Up to 2,000 telegrams are stored at once. With 503 some of the parts may be stored already: send all of it
+    again later.
+    """
     token: ApiToken = request.auth  # type: ignore[attr-defined]
     collector, _ = Collector.objects.get_or_create(
         utility_id=token.utility_id, name=body.collector, defaults={"spec": "api", "active": False}
@@ -92,23 +131,19 @@ def post_telegrams(request: HttpRequest, body: TelegramsIn) -> tuple[int, Telegr
     refused: list[Refused] = []
     good: dict[bool, list[tuple[bytes, TelegramIn]]] = {False: [], True: []}
     for index, one in enumerate(body.telegrams):
+        if isinstance(one, _NoTelegram):
+            refused.append(Refused(index=index, message=one.why))
+            continue
         try:
             good[one.format == "wired"].append((_frame(one), one))
         except (ValueError, DecodeError) as problem:
             refused.append(Refused(index=index, message=str(problem)))
     now = datetime.now(UTC)
     result = IngestResult()
-    try:
-        for wired, found in good.items():
-            if found:
-                result.add(ingest(_batch(collector.pk, found, now, wired=wired)))
-    except OperationalError:
-        return 503, Problem(
-            title="The database can't take telegrams now",
-            status=503,
-            detail="Nothing of the last part was stored. Send all of it again later: repeats change nothing.",
-        )
-    return 200, TelegramsOut(
+    for wired, found in good.items():
+        for start in range(0, len(found), _AT_ONCE):
+            result.add(ingest(_batch(collector.pk, found[start : start + _AT_ONCE], now, wired=wired)))
+    return TelegramsOut(
         accepted=result.telegrams,
         surplus=result.surplus,
         states={state.name.lower(): count for state, count in result.states.items() if count},
@@ -127,7 +162,7 @@ def _frame(one: TelegramIn) -> bytes:
 
 
 def _batch(
-    collector_id: int, found: list[tuple[bytes, TelegramIn]], now: datetime, *, wired: bool
+    collector_id: int, found: Sequence[tuple[bytes, TelegramIn]], now: datetime, *, wired: bool
 ) -> TelegramBatch:
     return TelegramBatch(
         collector_id,
@@ -139,9 +174,69 @@ def _batch(
     )
 
 
-@api.exception_handler(OperationalError)
-def _database_is_away(request: HttpRequest, _: Exception) -> HttpResponse:
-    detail = "The database is locked, full or gone. Try again later; nothing was stored."
-    return api.create_response(
-        request, {"title": "Database not available", "status": 503, "detail": detail}, status=503
+# -- errors: always problem details --------------------------------------------------------------------------------
+
+
+def _problem(status: HTTPStatus, detail: str, **more: Any) -> HttpResponse:
+    content = {"title": status.phrase, "status": int(status), "detail": detail, **more}
+    return HttpResponse(
+        json.dumps(content, default=str), status=status, content_type="application/problem+json"
     )
+
+
+@api.exception_handler(AuthenticationError)
+def _no_token(request: HttpRequest, _: Exception) -> HttpResponse:  # noqa: ARG001
+    response = _problem(
+        HTTPStatus.UNAUTHORIZED,
+        "Send a valid token that may do this: Authorization: Bearer avlas_... A person makes one with: "
+        "avlas token create NAME",
+    )
+    response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+@api.exception_handler(AuthorizationError)
+def _not_allowed(request: HttpRequest, _: Exception) -> HttpResponse:  # noqa: ARG001
+    return _problem(HTTPStatus.FORBIDDEN, "This token may not do that.")
+
+
+@api.exception_handler(ValidationError)
+def _malformed(request: HttpRequest, problem: ValidationError) -> HttpResponse:  # noqa: ARG001
+    errors = [{"where": list(one["loc"]), "message": one["msg"]} for one in problem.errors]
+    return _problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not what this address takes. Nothing was stored.",
+        errors=errors,
+    )  # fmt: skip
+
+
+@api.exception_handler(HttpError)
+def _refused(request: HttpRequest, problem: HttpError) -> HttpResponse:  # noqa: ARG001
+    return _problem(HTTPStatus(problem.status_code), str(problem))
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_big(request: HttpRequest, _: Exception) -> HttpResponse:  # noqa: ARG001
+    return _problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The request is too large. Send at most {MOST_TELEGRAMS} telegrams at a time.",
+    )
+
+
+@api.exception_handler(OperationalError)
+def _database_is_away(request: HttpRequest, problem: Exception) -> HttpResponse:  # noqa: ARG001
+    logger.error("telegrams over the API could not be stored: %s", problem)
+    return _later("The database is locked, full or gone.")
+
+
+@api.exception_handler(SecretError)
+def _keys_are_shut(request: HttpRequest, problem: Exception) -> HttpResponse:  # noqa: ARG001
+    logger.error("telegrams over the API could not be decrypted: %s", problem)
+    return _later("The meters' keys can't be opened: the master key is missing or wrong.")
+
+
+def _later(why: str) -> HttpResponse:
+    response = _problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"{why} Send all of it again later: repeats change nothing."
+    )
+    response["Retry-After"] = "30"
+    return response
