@@ -19,7 +19,7 @@ from avlas.simulate import samples
 
 pytestmark = pytest.mark.django_db
 
-KILLS = {"sqlite": 100, "postgresql": 50}
+KILLS = {"sqlite": 100, "postgresql": 100}
 BATCHES = 120
 
 
