@@ -15,7 +15,7 @@ from avlas.meters import column_store, formats
 from avlas.meters.models import Collector, InfoEvent, Kind, Meter, MeterState, Quality, Source, State
 from avlas.meters.slots import READING_KEY
 from avlas.meters.steps import JUDGED
-from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step
+from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, modulus
 from avlas.simulate.layouts import meter_type
 from avlas.simulate.meter import SimulatedMeter
 from avlas.system.terminal import text
@@ -110,11 +110,9 @@ def _judge(track: _Track) -> np.ndarray:
     family = named(track.meter.family) if track.meter.family else None
     unknown = np.full(len(track.slots) - 1, np.nan)
     for code in set(JUDGED) & set(track.values):
-        column, modulus = track.values[code], unknown
-        for digits in sorted(family.digits, reverse=True) if family else ():
-            top = formats.resolution(track.spec, code) * 10.0**digits
-            modulus = np.where(column[:-1] < top, top, modulus)
-        verdict = counter_step(column[:-1], column[1:], modulus, unknown)
+        column, step = track.values[code], formats.resolution(track.spec, code)
+        top = modulus(column[:-1], step, family.digits if family else ())
+        verdict = counter_step(column[:-1], column[1:], top, unknown)
         quality[1:] |= np.where(verdict == ROLLED_OVER, int(Quality.ROLLED_OVER), 0)
         quality[1:] |= np.where(verdict == BACKWARDS, int(Quality.BACKWARDS), 0)
     for code, marks in (family.sensor_errors if family else {}).items():

@@ -13,7 +13,7 @@ from django.db import connection
 from avlas.decode.families import named
 from avlas.meters import column_store, formats
 from avlas.meters.models import InfoEvent, Kind, Quality
-from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step
+from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, modulus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,14 +74,14 @@ def _mark_steps(
         if not lower.size:
             continue
         fell = [pairs[at][0] for at in lower]
-        moduli = _Moduli({key[0] for key in fell})
-        modulus = np.array(
+        digits = _digits({key[0] for key in fell})
+        tops = np.array(
             [
-                moduli.of(key[0], code, texts[rows[key][3]], old)
+                modulus(old, formats.resolution(texts[rows[key][3]], code), digits.get(key[0], ()))
                 for key, old in zip(fell, was[lower], strict=True)
             ]
         )
-        verdict = counter_step(was[lower], now[lower], modulus, np.full(lower.size, np.nan))
+        verdict = counter_step(was[lower], now[lower], tops, np.full(lower.size, np.nan))
         for key, one in zip(fell, verdict.tolist(), strict=True):
             bits[key] |= _BIT_OF.get(one, 0)
     changed = [
@@ -96,25 +96,15 @@ def _mark_steps(
             )
 
 
-class _Moduli:
-    """At which figure each meter's registers start again, where their digits are known."""
-
-    def __init__(self, meter_ids: set[int]) -> None:
-        among, parameter = column_store.among(connection, "id", sorted(meter_ids))
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT id, family FROM meters_meter WHERE {among}", [parameter])
-            rows = cursor.fetchall()
-        self._digits = {
-            meter_id: family.digits for meter_id, name in rows if name and (family := named(name)) is not None
-        }
-
-    def of(self, meter_id: int, code: str, spec: str, before: float) -> float:
-        """Give the smallest figure beyond ``before`` (canonical units) at which the register can start again."""
-        step = formats.resolution(spec, code)
-        found = [
-            step * 10.0**digits for digits in self._digits.get(meter_id, ()) if step * 10.0**digits > before
-        ]
-        return min(found, default=float("nan"))
+def _digits(meter_ids: set[int]) -> dict[int, tuple[int, ...]]:
+    """The numbers of digits that each meter's registers may have, for meters whose family is known."""
+    among, parameter = column_store.among(connection, "id", sorted(meter_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id, family FROM meters_meter WHERE {among}", [parameter])
+        rows = cursor.fetchall()
+    return {
+        meter_id: family.digits for meter_id, name in rows if name and (family := named(name)) is not None
+    }
 
 
 def _note_info_codes(

@@ -21,6 +21,7 @@ from avlas.reports.calc.judgement import (
     ROLLED_OVER,
     counter_step,
     energy_contradicts_volume,
+    modulus,
 )
 from avlas.reports.calc.value_at import INTERPOLATED, NONE, Series, ValuesAt, values_at
 
@@ -285,8 +286,8 @@ def _differences(
     meter_id: int,
 ) -> None:
     before, after = found.value[:-1], found.value[1:]
-    modulus = _modulus(meter_id, register, specs, before)
-    verdict = counter_step(before, after, modulus, np.full(len(before), np.nan))
+    tops = _modulus(meter_id, register, specs, before)
+    verdict = counter_step(before, after, tops, np.full(len(before), np.nan))
     for number in range(len(before)):
         if edges[number + 1] <= edges[number] or NONE in (found.how[number], found.how[number + 1]):
             continue
@@ -299,7 +300,7 @@ def _differences(
         amount = float(after[number] - before[number])
         if verdict[number] == ROLLED_OVER:
             marks.add("rolled_over")
-            part.amounts[number] = amount + float(modulus[number])
+            part.amounts[number] = amount + float(tops[number])
         else:
             part.amounts[number] = _exact(found, readings, register, specs, number, amount)
 
@@ -323,11 +324,5 @@ def _exact(
 def _modulus(meter_id: int, register: str, specs: dict[int, str], before: np.ndarray) -> np.ndarray:
     name = Meter.objects.filter(id=meter_id).values_list("family", flat=True).first()
     family = named(name) if name else None
-    found = np.full(len(before), np.nan)
-    if family is None or not family.digits:
-        return found
     step = max((formats.resolution(spec, register) for spec in specs.values()), default=0.0)
-    for digits in sorted(family.digits, reverse=True):
-        top = step * 10.0**digits
-        found = np.where(before < top, top, found)
-    return found
+    return modulus(before, step, family.digits if family else ())

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 FORWARD, ROLLED_OVER, BACKWARDS = 0, 1, 2
+
+
+def modulus(before: np.ndarray, step: float, digits: Iterable[int]) -> np.ndarray:
+    """Give the figure at which a register starts again at 0: the smallest possible one beyond ``before``.
+
+    ``before`` float64 of any shape; ``step`` the register's resolution, in the same unit; ``digits`` the numbers of
+    digits its display may have. NaN where no digits are known or ``before`` is beyond them all.
+    """
+    found = np.full(before.shape, np.nan)
+    for count in sorted(digits, reverse=True):
+        top = step * 10.0**count
+        found = np.where(before < top, top, found)
+    return found
 
 
 def counter_step(before: np.ndarray, after: np.ndarray, modulus: np.ndarray, most: np.ndarray) -> np.ndarray:
