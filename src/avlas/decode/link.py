@@ -30,7 +30,7 @@ _CODES_3_OF_6 = (
 )  # fmt: skip
 _NIBBLES = {code: nibble for nibble, code in enumerate(_CODES_3_OF_6)}
 # Makers of the Diehl group send the A-field as version, type, identification in their own payloads.
-_SWAPPING_MAKERS = frozenset({"DME", "EWT", "HYD", "SPL"})
+SWAPPING_MAKERS = frozenset({"DME", "EWT", "HYD", "SPL"})
 _SEND_NO_REPLY = frozenset({0x44, 0x46})
 
 
@@ -170,7 +170,7 @@ def link_address(frame: bytes) -> Address:
         ci = frame[HEADER_LENGTH]
         own = 0xA0 <= ci <= 0xA7 or ci in (0xB0, 0x71)
         own = own or (ci == 0x7A and len(frame) > 14 and bool(frame[14] & 0x10))
-        if own and manufacturer_letters(raw[0] | raw[1] << 8) in _SWAPPING_MAKERS:
+        if own and manufacturer_letters(raw[0] | raw[1] << 8) in SWAPPING_MAKERS:
             raw = raw[:2] + raw[4:] + raw[2:4]
     return address(raw)
 

@@ -10,10 +10,13 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from avlas.decode.batch import Keyring, address_of
 from avlas.meters.keys import keys_for
 from avlas.meters.models import Generation, MeterAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from avlas.decode.types import Address
 
 
@@ -37,7 +40,8 @@ class Directory:
         self.utility_id = utility_id
         self.generation = generation
         self._by_identifier: dict[str, list[tuple[int | None, int | None, Known]]] = {}
-        self._keys: dict[tuple[str, str], bytes | None] = {}
+        self.ring = Keyring()
+        self._provided: set[int] = set()
         rows = MeterAddress.objects.filter(
             utility_id=utility_id, road__in=("radio", "wired"), to_at__isnull=True
         ).values_list(
@@ -77,11 +81,16 @@ class Directory:
                 best = best or known
         return best
 
-    def keys(self, addresses: set[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
-        """Give the AES key of each (manufacturer, identification), None where none is stored."""
-        missing = [address for address in addresses if address not in self._keys]
-        self._keys.update(keys_for(self.utility_id, missing))
-        return {address: self._keys[address] for address in addresses}
+    def provide_keys(self, addresses: Iterable[int]) -> None:
+        """See to it that ``ring`` knows the key of each address (uint64 as int), or that there is none."""
+        new = [number for number in addresses if number and number not in self._provided]
+        who = {number: address_of(number) for number in new}
+        keys = keys_for(
+            self.utility_id, list({(one.manufacturer, one.identification) for one in who.values()})
+        )
+        for number, one in who.items():
+            self.ring.set(number, keys[one.manufacturer, one.identification])
+        self._provided.update(new)
 
 
 def current_generation(utility_id: int) -> int:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Coalesce, Greatest
 
-from avlas.decode.batch import NONE, Headers, headers
+from avlas.decode.batch import NONE, SECURITY_NAMES, Headers, address_of, headers
 from avlas.meters import layouts, retro, slots, states, steps
 from avlas.meters.judge import Judged, Overtaken
 from avlas.meters.logged import write_logged
@@ -140,14 +140,14 @@ def _store(judged: Judged, sightings: dict[str, Sighting]) -> tuple[IngestResult
 
 def _first_sightings(judged: Judged) -> dict[str, Sighting]:
     found: dict[str, Sighting] = {}
-    for row, (text, address) in enumerate(zip(judged.address, judged.heads.addresses, strict=True)):
-        if address is None:
+    for row, (text, number) in enumerate(zip(judged.address, judged.heads.address.tolist(), strict=True)):
+        if not number:
             continue
         one = found.get(text)
         if one is None:
             known = judged.known[row]
             one = found[text] = Sighting(
-                address,
+                address_of(number),
                 known.meter_id if known else None,
                 first_heard_at=judged.heard_at[row],
             )
@@ -160,14 +160,14 @@ def _count(judged: Judged, sightings: dict[str, Sighting]) -> IngestResult:
     result = IngestResult(telegrams=len(judged.heard_at))
     result.states[State.DAMAGED] += len(judged.heads.problems)
     for row in sorted(range(len(judged.heard_at)), key=judged.heard_at.__getitem__):
-        text, header = judged.address[row], judged.heads.headers[row]
-        if not text or header is None:
+        text = judged.address[row]
+        if not text:
             continue
         one, at, known = sightings[text], judged.heard_at[row], judged.known[row]
         one.heard += 1
         if at >= one.last_heard_at:
             one.last_heard_at, one.rssi_dbm = at, judged.rssi[row]
-        security = header.security
+        security = SECURITY_NAMES[int(judged.heads.security[row])]
         if known is None or known.contested:
             state = State.UNKNOWN_METER if known is None else State.CONTESTED
             result.states[state] += 1
@@ -190,8 +190,8 @@ def _count(judged: Judged, sightings: dict[str, Sighting]) -> IngestResult:
 
 def _note_values(one: Sighting, entry: Entry, judged: Judged) -> None:
     assert judged.columns is not None
-    telegram = judged.columns.telegrams[entry.place]
-    one.model, one.medium = telegram.model or one.model, telegram.medium or one.medium
+    model, medium, _family = judged.columns.kinds[int(judged.columns.kind[entry.place])]
+    one.model, one.medium = model or one.model, medium or one.medium
     one.last_read_at = entry.heard_at
     code = int(judged.columns.info_code[entry.place])
     if code != NONE:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avlas.decode.batch import NONE, Columns, Headers, batch, headers, join
+from avlas.decode.batch import NONE, Columns, Headers, address_of, batch, headers, join
 from avlas.decode.errors import (
     ApplicationError,
     DecodeError,
@@ -24,7 +24,6 @@ from avlas.decode.errors import (
     Unsupported,
     WrongKey,
 )
-from avlas.decode.families import sensor_errors
 from avlas.meters import layouts, slots, states
 from avlas.meters.directory import Directory, Known, current_generation
 from avlas.meters.logged import Logged
@@ -34,7 +33,6 @@ from avlas.meters.slots import Entry, Slot, StoredTelegram
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from avlas.decode.types import Header
     from avlas.meters.ingest import TelegramBatch
 
 _STATE_OF: dict[type[DecodeError], State] = {
@@ -73,7 +71,7 @@ class Judged:
         self.utility_id = utility_id
         self.heard_at: list[int] = np.floor(telegrams.heard_at).astype(np.int64).tolist()
         self.rssi = [None if dbm != dbm else dbm for dbm in telegrams.rssi_dbm.tolist()]  # noqa: PLR0124
-        self.address = [_hex(header) for header in heads.headers]
+        self.address = [_hex(number) for number in heads.address.tolist()]
         self.directory = Directory.of(utility_id)
         self.layouts = layouts.current()
         self.known = self._known_meters()
@@ -127,9 +125,7 @@ class Judged:
         """For each decoded row the marks that a telegram carries itself: a broken sensor's among its values."""
         found = np.zeros(self._placed, np.int64)
         assert self.columns is not None
-        for place, one in self.columns.telegrams.items():
-            if one.family and sensor_errors(one.family, one.registers):
-                found[place] |= int(Quality.SENSOR_ERROR)
+        found[self.columns.sensor_error] |= int(Quality.SENSOR_ERROR)
         return found
 
     def clock_error(self, entry: Entry) -> int | None:
@@ -144,14 +140,15 @@ class Judged:
 
     def _known_meters(self) -> list[Known | None]:
         found: dict[str, Known | None] = {"": None}
-        for text, address in zip(self.address, self.heads.addresses, strict=True):
-            if text not in found and address is not None:
-                found[text] = self.directory.find(address)
+        for text, number in zip(self.address, self.heads.address.tolist(), strict=True):
+            if text not in found:
+                found[text] = self.directory.find(address_of(number))
         return [found[text] for text in self.address]
 
     def _groups(self) -> dict[Key, list[Entry]]:
         """The telegrams that are not surplus, by meter, slot and class, each group in the order heard."""
         codes = self.heads.class_code.tolist()
+        addresses, protections = self.heads.address.tolist(), self.heads.security.tolist()
         keys: dict[int, Key] = {}
         for row in self.mine:
             known, at = self.known[row], self.heard_at[row]
@@ -170,7 +167,7 @@ class Judged:
                 continue
             entry = self.entries[row] = Entry(
                 *key, *turn, self.telegrams.collector_id, self.rssi[row], int(self.telegrams.source),
-                header=self.heads.headers[row],
+                address=addresses[row], security=protections[row],
             )  # fmt: skip
             groups.setdefault(key, []).append(entry)
         for group in groups.values():
@@ -189,17 +186,11 @@ class Judged:
             part = [entry for entry in entries if entry.wired == wired]
             if not part:
                 continue
-            blank = [entry for entry in part if entry.header is None]
-            found = headers([entry.frame for entry in blank], wired=wired).headers if blank else ()
-            for entry, header in zip(blank, found, strict=True):
-                entry.header = header
-            keys = self.directory.keys({_identity(entry.header) for entry in part})
-            columns = batch(
-                [entry.frame for entry in part],
-                [keys[_identity(entry.header)] for entry in part],
-                self.layouts,
-                wired=wired,
-            )
+            heads = headers([entry.frame for entry in part], wired=wired)
+            for entry, number in zip(part, heads.address.tolist(), strict=True):
+                entry.address = number
+            self.directory.provide_keys({entry.address for entry in part})
+            columns = batch(heads, None, self.directory.ring, self.layouts)
             for number, entry in enumerate(part):
                 entry.place = self._placed + number
                 problem = columns.errors.get(number)
@@ -218,7 +209,7 @@ class Judged:
         for entry in sorted(entries, key=_turn):
             if entry.state != State.READ or self._let_in(entry):
                 continue
-            address = _hex(entry.header)
+            address = _hex(entry.address)
             if address not in self.fresh:  # waited at another address of the meter: its time comes there
                 entry.state = entry.stored
                 continue
@@ -243,7 +234,7 @@ class Judged:
             for group in waiting:
                 first, rest = group[0], group[1:]
                 if first.state == State.NO_KEY:  # others protected like it would fare no better
-                    rest = [entry for entry in rest if _security(entry) != _security(first)]
+                    rest = [entry for entry in rest if entry.security != first.security]
                 if rest and first.state != State.READ:
                     left.append(rest)
             waiting = left
@@ -370,15 +361,5 @@ def _turn(entry: Entry) -> tuple[int, bytes]:
     return entry.turn
 
 
-def _security(entry: Entry) -> str:
-    return entry.header.security if entry.header is not None else ""
-
-
-def _hex(header: Header | None) -> str:
-    return header.address.raw.hex().upper() if header is not None and header.address is not None else ""
-
-
-def _identity(header: Header | None) -> tuple[str, str]:
-    if header is None or header.address is None:
-        return "", ""
-    return header.address.manufacturer, header.address.identification
+def _hex(address: int) -> str:
+    return address.to_bytes(8, "little").hex().upper() if address else ""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from avlas.decode.batch import Columns
-    from avlas.decode.types import Header
 
 FLOAT_CODES = tuple(code for code in CODES if code != "info_code")
 READING_KEY = ("meter_id", "slot_at", "kind")
@@ -70,7 +69,8 @@ class Entry:
     problem: str = ""
     place: int = -1  # row in the decoded columns
     stored: State | None = None
-    header: Header | None = None
+    address: int = 0  # the meter's own, see decode.batch.Headers
+    security: int = -1  # what the header announces, index into decode.batch.SECURITY_NAMES
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -227,8 +227,7 @@ def write_readings(
             specs[place] = formats.merged(specs[place], spec) if specs[place] else spec
             if info[place] is None and info_at[number] != NONE:
                 info[place] = info_at[number]
-            if rows[number] in columns.other:
-                other[place] = {**columns.other[rows[number]], **other[place]}
+            other[place] = {**columns.other(rows[number]), **other[place]}
     ids = formats.ids(set(specs))
     column_store.upsert(
         connection,
