@@ -33,6 +33,7 @@ from avlas.decode.batch.columns import (
 from avlas.decode.batch.headers import CLEAR, ELL_CTR, MODE_5, MODE_7, SINGLE, gather
 from avlas.decode.batch.numbers import load
 from avlas.decode.batch.plan import NotPlannable, Plan, crcs, plan_for, width_of
+from avlas.decode.compact import COMPACT_CIS
 from avlas.decode.errors import DecodeError, NoKey, UnknownLayout
 from avlas.decode.security import CHECK, MODE_NAMES
 from avlas.decode.single import telegram
@@ -67,6 +68,11 @@ class Shape:
     def __init__(self) -> None:
         self.plans: list[Plan] = []
         self.unplannable = 0  # telegrams met that no plan can be made for
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a layout of this shape has been confirmed."""
+        return any(plan.seen >= _CONFIRMED for plan in self.plans)
 
     def add(self, plan: Plan) -> None:
         """Keep a new plan; the oldest on probation makes way when there are many."""
@@ -221,20 +227,25 @@ class _Run:
         if not fits.any():
             return left
         mine = left if fits.all() else left[fits]
-        if plan.seen < _CONFIRMED:
-            plan.seen += len(mine)
-            self._confirm(plan)
+        if plan.seen < _CONFIRMED and not self._comes_again(plan, frames[mine]):
+            for row in rows[mine].tolist():
+                self.errors[row] = _held_back(plan.taught)
+            return left[~fits]  # type: ignore[no-any-return]
         if len(mine) == len(rows):
             self._take(plan, rows, frames)
         else:
             self._take(plan, rows[mine], frames[mine])
-        rest: np.ndarray = left[~fits]
-        return rest
+        return left[~fits]  # type: ignore[no-any-return]
 
-    def _confirm(self, plan: Plan) -> None:
-        if plan.taught is not None:
+    def _comes_again(self, plan: Plan, frames: np.ndarray) -> bool:
+        """Count other telegrams of a layout on probation; whether its values are to be believed."""
+        assert plan.taught is not None
+        first = np.frombuffer(plan.taught.plain, np.uint8)
+        plan.seen += int((frames[:, : len(first)] != first).any(axis=1).sum())
+        if plan.seen >= _CONFIRMED:
             self.layouts.learn(plan.taught)
             plan.taught = None
+        return plan.believed or plan.seen >= _CONFIRMED
 
     def _take(self, plan: Plan, rows: np.ndarray, frames: np.ndarray) -> None:
         """Read telegrams that fit ``plan`` into the columns."""
@@ -354,23 +365,20 @@ class _Run:
         if len(shape.plans) < _PLANS:
             with suppress(NotPlannable):
                 plan = plan_for(one, int(heads.way[at]), int(heads.tpl_at[at]), int(heads.body[at]))
+        way = int(heads.way[at])
+        sure = way in (ELL_CTR, MODE_7) or one.header.ci in COMPACT_CIS or self._is_confirmed(one)
+        if sure or not shape.is_known:
+            self._keep(row, one)
+        else:
+            self.errors[row] = _held_back(one)
         if plan is None:
             shape.unplannable += 1
-            self._keep(row, one)
             return None
-        known = plan.vouched or self._is_confirmed(one) or not any(p.seen >= _CONFIRMED for p in shape.plans)
-        if known and (plan.vouched or self._is_confirmed(one)):
+        if sure:
             plan.seen = _CONFIRMED
         else:
-            plan.taught = one
+            plan.taught, plan.believed = one, not shape.is_known
         shape.add(plan)
-        if known:
-            self._keep(row, one)
-        else:
-            self.errors[row] = UnknownLayout(
-                "a layout this type was never seen with, and no check vouches for it: it counts when it comes again",
-                one.header,
-            )
         return plan
 
     def _is_confirmed(self, one: Telegram) -> bool:
@@ -410,6 +418,13 @@ class _Run:
             self.info, self.clock, dated, dated_at, tuple(self.formats), self.kind, tuple(self.kinds),
             self.sensor, ((0, self.count, _Others(self.planned, single, self.count)),),
         )  # fmt: skip
+
+
+def _held_back(one: Telegram | None) -> UnknownLayout:
+    return UnknownLayout(
+        "a layout this type was never seen with, and no check vouches for it: it counts when it comes again",
+        one.header if one is not None else None,
+    )
 
 
 class _Dated:

@@ -102,30 +102,37 @@ def gather(buffer: bytes, offset: np.ndarray, width: int) -> np.ndarray:
 
 def _read(found: Headers) -> None:
     head = gather(found.buffer, found.offset, _WIDTH)
+    flat = head.reshape(-1)
+    start = np.arange(
+        0, len(flat), _WIDTH
+    )  # of each row in ``flat``; taking from it is quicker than by two indices
+
+    def u16(at: np.ndarray) -> np.ndarray:
+        where = start + at
+        both: np.ndarray = flat.take(where) | flat.take(where + 1).astype(np.int32) << 8
+        return both
+
     length = found.length
     usual = (head[:, 0] + np.int64(1) == length) & (length > _LEAST)
     first = head[:, 10]
     # an unencrypted 8C may come before everything but 8D
     at = np.where(first == 0x8C, np.int16(13), np.int16(10))
-    rows = np.arange(len(length))
-    afl = head[rows, at] == 0x90
+    afl = flat.take(start + at) == 0x90
     if afl.any():
-        fields = head[rows, at + 2].astype(np.int32) | head[rows, at + 3].astype(np.int32) << 8
+        fields = u16(at + 2)
         usual &= ~afl | (
-            (head[rows, at + 1] == _AFL_LENGTH)
+            (flat.take(start + at + 1) == _AFL_LENGTH)
             & (fields == _AFL_FIELDS)
-            & (head[rows, at + 4] & 0x0F == _AFL_CMAC_8)
+            & (flat.take(start + at + 4) & 0x0F == _AFL_CMAC_8)
         )
         at = np.where(afl, at + np.int16(_AFL_LENGTH + 2), at)
-    ci = head[rows, at]
-    shape = _TPL[ci]
-    body = at + _TPL_LENGTH[shape]
+    ci = flat.take(start + at)
+    shape = _TPL.take(ci)
+    body = at + _TPL_LENGTH.take(shape)
     session = first == 0x8D
     body = np.where(session, np.int16(17), body)
     configured = shape >= _SHORT
-    configuration = np.where(
-        configured, head[rows, body - 2].astype(np.int32) | head[rows, body - 1].astype(np.int32) << 8, 0
-    )
+    configuration = np.where(configured, u16(body - 2), 0)
     mode, blocks = configuration >> 8 & 0x1F, configuration >> 4 & 0x0F
     way = np.full(len(length), SINGLE, np.int8)
     way[(shape > 0) & ((mode == 0) | ((mode == 5) & (blocks == 0))) & ~afl] = CLEAR
@@ -143,17 +150,17 @@ def _read(found: Headers) -> None:
     raw = np.ascontiguousarray(head[:, 2:10])
     own = (shape == _LONG) & ~session
     if own.any():  # in the transport header: identification(4) manufacturer(2) version type
-        start = np.where(own, at + np.int16(1), np.int16(2))
-        places = start[:, None] + np.where(
+        begin = np.where(own, at + np.int16(1), np.int16(2))
+        places = begin[:, None] + np.where(
             own[:, None], np.array([4, 5, 0, 1, 2, 3, 6, 7], np.int16), np.arange(8, dtype=np.int16)
         )
-        raw = head[rows[:, None], places]
+        raw = flat.take(start[:, None] + places)
     found.address[:] = raw.view("<u8")[:, 0]
     found.class_code[:] = (
         head[:, 1].astype(np.int64) << 16 | first.astype(np.int64) << 8 | np.minimum(length, 255)
     )
     found.security[:] = way
-    _pack(found, head[rows, at], np.where(way >= MODE_5, blocks, 0))
+    _pack(found, ci, np.where(way >= MODE_5, blocks, 0))
     if session.any():
         numbers = np.ascontiguousarray(head[:, 13:17]).view("<u4")[:, 0]
         found.counter[session] = (numbers[session] & 0x1FFFFFFF).astype(np.int64)

@@ -21,7 +21,7 @@ from fastcrc.crc16 import en_13757 as crc16
 
 from avlas.decode import families, records, vif
 from avlas.decode.batch.columns import NONE, Kind, format_text, kind_of, other_name, other_text, seconds
-from avlas.decode.batch.headers import CLEAR, ELL_CTR, MODE_5
+from avlas.decode.batch.headers import CLEAR, ELL_CTR
 from avlas.decode.batch.numbers import (
     BCD,
     BINARY_SIZES,
@@ -121,7 +121,7 @@ class Group:
         return tuple(one.code for one in self.registers)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Plan:
     """How telegrams of one layout are read; all places are offsets into the frame."""
 
@@ -138,9 +138,9 @@ class Plan:
     family: Family | None
     crc: FullFrameCrc | None
     signature: int | None
-    vouched: bool  # a CRC or MAC proves each telegram
     seen: int = 1
     taught: Telegram | None = None  # until the layout has been seen twice
+    believed: bool = False  # although it has not: nothing else of its shape was known
     table: Table = field(init=False, repr=False)  # the figures of now, then of each stamp
     doubtful: np.ndarray | None = field(init=False, repr=False)  # figures that others may stand in for
 
@@ -271,7 +271,6 @@ class _Maker:
             tuple((code, tuple(float(mark) for mark in values)) for code, values in marks.items()),
             self._texts(), self.tpl_at + status if status else 0, self.family,
             self._crc() if self.compact else None, self.one.signature,
-            vouched=self.compact or self.way not in (CLEAR, MODE_5),
         )  # fmt: skip
 
     def _template(self) -> tuple[np.ndarray, np.ndarray]:
