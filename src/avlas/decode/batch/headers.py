@@ -145,7 +145,8 @@ def _read(found: Headers) -> None:
         turned = (first >= 0xA0) | (first == 0x71) | ((first == 0x7A) & (head[:, 14] & 0x10 != 0))
         usual &= ~(np.isin(maker, _SWAPPING) & turned)
     encrypted = np.where(way == ELL_CTR, 0, blocks << 4)
-    way[~usual | (body >= length) | ((way >= MODE_5) & (body + encrypted > length))] = SINGLE
+    body_of_crc = np.where(way == ELL_CTR, body + np.int16(2), body)  # a payload CRC comes first
+    way[~usual | (body_of_crc >= length) | ((way >= MODE_5) & (body + encrypted > length))] = SINGLE
     found.way[:], found.body[:], found.tpl_at[:] = way, body, at
     raw = np.ascontiguousarray(head[:, 2:10])
     own = (shape == _LONG) & ~session

@@ -6,8 +6,8 @@ D(block) xor the block before (EN 13757-7 clause 9; EN 13757-4 clause 13.2; OMS 
 
 from __future__ import annotations
 
-import threading
 from collections import deque
+from contextlib import contextmanager
 from operator import call
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from avlas.decode.afl import AUTHENTICATED_AT, MAC_AT
 from avlas.decode.ell import CHANGED_ON_THE_WAY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from avlas.decode.batch.keyring import Keyring, Update
 
 _BLOCK = security.BLOCK
@@ -26,24 +28,31 @@ _STRIDE = _BLOCK * (_MOST_BLOCKS + 1) + 16  # update_into wants a block less one
 ROWS = 4096  # the most frames at a time: what is worked on then stays in the processor's cache
 
 
-class _Scratch(threading.local):
-    """Where contexts write to, made for each thread that decodes."""
+class _Scratch:
+    """Where contexts write to; making the places costs more than using them, so they are kept."""
 
     def __init__(self) -> None:
-        self.bytes = bytearray(ROWS * _STRIDE)
-        whole = memoryview(self.bytes)
+        whole = memoryview(bytearray(ROWS * _STRIDE))
         self.places = [whole[at : at + _STRIDE] for at in range(0, len(whole), _STRIDE)]
-        self.rows = np.frombuffer(self.bytes, np.uint8).reshape(ROWS, _STRIDE)
+        self.rows = np.frombuffer(whole, np.uint8).reshape(ROWS, _STRIDE)
 
 
-_scratch = _Scratch()
+_free: list[_Scratch] = []  # as many as ever were in use at the same time, in whatever threads
 
 
-def _through(contexts: list[Update], blocks: np.ndarray) -> np.ndarray:
-    """Each row of ``blocks`` (rows, 16 n) through its context; a view that the next call writes over."""
-    parts = np.ascontiguousarray(blocks).view(f"V{blocks.shape[1]}")[:, 0].tolist()
-    deque(map(call, contexts, parts, _scratch.places), maxlen=0)
-    return _scratch.rows[: len(parts), : blocks.shape[1]]
+@contextmanager
+def _through(contexts: list[Update], blocks: np.ndarray) -> Iterator[np.ndarray]:
+    """Each row of ``blocks`` (rows, 16 n) through its context, as uint8 (rows, 16 n) to use inside ``with``."""
+    try:
+        scratch = _free.pop()
+    except IndexError:
+        scratch = _Scratch()
+    try:
+        parts = np.ascontiguousarray(blocks).view(f"V{blocks.shape[1]}")[:, 0].tolist()
+        deque(map(call, contexts, parts, scratch.places), maxlen=0)
+        yield scratch.rows[: len(parts), : blocks.shape[1]]
+    finally:
+        _free.append(scratch)
 
 
 def ell_ctr(frames: np.ndarray, end: int, ring: Keyring, handles: np.ndarray) -> None:
@@ -55,8 +64,9 @@ def ell_ctr(frames: np.ndarray, end: int, ring: Keyring, handles: np.ndarray) ->
     counters[:, :, 8] = (frames[:, 11] & (0xFF & ~CHANGED_ON_THE_WAY))[:, None]
     counters[:, :, 9:13] = frames[:, None, 13:17]
     counters[:, :, 15] = np.arange(count, dtype=np.uint8)
-    stream = _through(ring.encryptors(handles), counters.reshape(len(frames), count * _BLOCK))
-    frames[:, start:end] ^= stream[:, : end - start]
+    blocks = counters.reshape(len(frames), count * _BLOCK)
+    with _through(ring.encryptors(handles), blocks) as stream:
+        frames[:, start:end] ^= stream[:, : end - start]
 
 
 def mode_5(
@@ -65,9 +75,9 @@ def mode_5(
     """Open ``blocks`` blocks from ``body`` on, in place; ``vectors``: initial vectors (rows, 16) uint8."""
     end = body + blocks * _BLOCK
     cipher = np.ascontiguousarray(frames[:, body:end])
-    opened = _through(ring.decryptors(handles), cipher)
-    frames[:, body : body + _BLOCK] = opened[:, :_BLOCK] ^ vectors
-    frames[:, body + _BLOCK : end] = opened[:, _BLOCK:] ^ cipher[:, :-_BLOCK]
+    with _through(ring.decryptors(handles), cipher) as opened:
+        frames[:, body : body + _BLOCK] = opened[:, :_BLOCK] ^ vectors
+        frames[:, body + _BLOCK : end] = opened[:, _BLOCK:] ^ cipher[:, :-_BLOCK]
 
 
 def mode_7(
