@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,37 @@ def take_in(
         )
         tell(number)
     return "done"
+
+
+def take_in_around(
+    tell: Callable[[Any], None], collector_id: int, batches: list[Batch], signal: str
+) -> dict[str, int]:
+    """Take in the first batch, tell its states, wait for the file ``signal``, and take in the second."""
+    found: dict[str, int] = {}
+    for batch in batches:
+        if found:
+            tell(found)
+            while not Path(signal).exists():
+                time.sleep(0.01)
+        result = ingest(
+            TelegramBatch(
+                collector_id,
+                [frame for _, frame in batch],
+                np.array([at for at, _ in batch], np.float64),
+                np.full(len(batch), np.nan, np.float32),
+            )
+        )
+        found = {state.name: count for state, count in result.states.items() if count}
+    return found
+
+
+def replace_key(tell: Callable[[Any], None], maker: str, identification: str, key: str) -> None:
+    """Store another key for a meter, as the page does."""
+    from avlas.meters.keys import Who
+    from avlas.meters.keys import add as add_key
+    from avlas.system.models import Utility
+
+    add_key(Utility.objects.get(), identification, key, Who(), maker)
 
 
 def dump(tell: Callable[[Any], None]) -> dict[str, list[tuple]]:

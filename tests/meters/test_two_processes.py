@@ -79,3 +79,24 @@ def test_two_processes_at_once_lose_nothing_and_store_nothing_twice(tmp_path, sh
     sent = sum(len(batch) for half in halves for batch in half)
     assert sum(row[1] for row in found["meters_meterstate"]) == sent
     assert all(heard == read + surplus for _, heard, read, surplus, _ in found["meters_meterstate"])
+
+
+def test_a_key_changed_by_one_process_is_used_by_the_very_next_batch_of_another(tmp_path):
+    """The processes have nothing in common but the database: contexts of the old key must not be used again."""
+    meter = samples.meters("multical403", 1, 5)[0]
+    batches = [
+        [(at.timestamp(), samples.next_telegram(meter, at, 7))]
+        for at in (START + timedelta(hours=hour) for hour in range(3))
+    ]
+    maker, number, key = meter.type.manufacturer, meter.identification, meter.key.hex()
+    signal = tmp_path / "changed"
+    with other_process.database("keys", tmp_path) as address:
+        collector, _ = do(address, other_process.prepare, batches[0], [(maker, number, "00" * 16)])
+        other = Other(address, other_process.take_in_around, collector, batches[1:], str(signal))
+        assert other.ear.recv() == {"WRONG_KEY": 1}
+        do(address, other_process.replace_key, maker, number, key)
+        signal.touch()
+        assert other.said()[-1] == {"READ": 1}
+        there = do(address, other_process.dump)
+    assert [row[1] for row in there["telegram"]], "the raw telegrams are kept"
+    assert len(there["reading"]) >= 3, "what waited for the right key was read as well"
