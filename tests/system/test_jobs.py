@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 from avlas.system import jobs
 from avlas.system.job_kind import Interrupted, JobFailed, Kind, LeaseLost, Parameter
 from avlas.system.models import Delivery, Job, JobLine, JobRun, Role, RunStatus, User, Webhook
-from avlas.system.outbox import in_words
 from avlas.system.schedule import Schedule
+from avlas.system.told import in_words
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

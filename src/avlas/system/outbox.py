@@ -39,6 +39,7 @@ from django.utils.translation import gettext_noop
 
 from avlas.system import secrets
 from avlas.system.models import Delivery, DeliveryStatus, Job, JobRun, MailServer, Road, User, Webhook
+from avlas.system.told import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,11 +77,16 @@ def publish(utility: Utility, event: str, data: Mapping[str, Any], *, key: str) 
         post(hook, event, data, key=f"{key}/webhook/{hook.pk}")
 
 
-def post(hook: Webhook, event: str, data: Mapping[str, Any], *, key: str) -> None:
-    """Put an event for one webhook into the outbox, in the caller's transaction."""
+def new_key(event: str) -> str:
+    """A key for a message that a person asked for, each time anew."""
+    return f"{event}/{uuid.uuid4()}"
+
+
+def post(hook: Webhook, event: str, data: Mapping[str, Any], *, key: str) -> Delivery:
+    """Put an event for one webhook into the outbox, in the caller's transaction; gives its row."""
     event_id, now = uuid.uuid4(), datetime.now(UTC)
     told = {"id": str(event_id), "type": event, "timestamp": now.isoformat(), "data": dict(data)}
-    _put(
+    return _put(
         Delivery(
             utility_id=hook.utility_id,
             key=key,
@@ -94,12 +100,13 @@ def post(hook: Webhook, event: str, data: Mapping[str, Any], *, key: str) -> Non
     )
 
 
-def _put(made: Delivery) -> None:
+def _put(made: Delivery) -> Delivery:
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError(f"The message {made.key} must be written inside the transaction of its deed.")
     made.created_at = made.next_try_at = datetime.now(UTC)
     made.give_up_at = made.created_at + GIVE_UP_AFTER
     Delivery.objects.bulk_create([made], ignore_conflicts=True)
+    return Delivery.objects.get(key=made.key)
 
 
 def _one_line(text: str) -> str:
@@ -313,15 +320,6 @@ def tell_about_job(job: Job, title: Promise | str, run: JobRun, told: dict[str, 
             if told is not None:
                 data["reason"] = in_words(told)
         publish(job.utility, event, data, key=key)
-
-
-def in_words(told: Mapping[str, Any]) -> str:
-    """A stored text with its values (they may be such texts), in the active language; "" when nothing is told."""
-    english, values = told.get("text"), told.get("values")
-    text = _(english) if english else ""
-    if not values:
-        return text
-    return text % {name: in_words(v) if isinstance(v, dict) else v for name, v in values.items()}
 
 
 def _readers(job: Job) -> list[tuple[str, User | None]]:
