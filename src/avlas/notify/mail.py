@@ -13,6 +13,7 @@ import select
 import smtplib
 import socket
 import ssl
+from base64 import b64encode
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -118,8 +119,10 @@ def connection(server: Server) -> Iterator[smtplib.SMTP]:
                 raise NotSent(gettext_noop("%(host)s:%(port)s does not offer STARTTLS."), **where)
             smtp.starttls(context=context)
         if server.user:
-            smtp.login(server.user, server.password)
+            _sign_in(smtp, server.user, server.password)
         yield smtp
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            smtp.quit()  # after success alone: in the middle of a message it would be a part of it
     except smtplib.SMTPAuthenticationError as problem:
         raise NotSent(
             gettext_noop("The mail server refused the user or the password: %(answer)s"),
@@ -166,9 +169,23 @@ def connection(server: Server) -> Iterator[smtplib.SMTP]:
         ) from problem
     finally:
         if smtp is not None:
-            with contextlib.suppress(OSError, smtplib.SMTPException):
-                smtp.quit()
             smtp.close()
+
+
+def _sign_in(smtp: smtplib.SMTP, user: str, password: str) -> None:
+    """As smtplib does it, which knows ASCII alone; else by PLAIN in UTF-8 (RFC 4616)."""
+    if user.isascii() and password.isascii():
+        smtp.login(user, password)
+        return
+    smtp.ehlo_or_helo_if_needed()
+    if "PLAIN" not in smtp.esmtp_features.get("auth", "").upper().split():
+        raise NotSent(
+            gettext_noop("The mail server takes only user names and passwords without å, ä, ö and the like.")
+        )
+    plain = b64encode(f"\0{user}\0{password}".encode()).decode("ascii")
+    code, answer = smtp.docmd("AUTH", f"PLAIN {plain}")
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, answer)
 
 
 def _expect(answer: tuple[int, bytes], *good: int) -> str:

@@ -105,8 +105,14 @@ def plan(now: datetime) -> int:
 
 
 def run_now(job: Job, user: User | None) -> JobRun | None:
-    """A run of ``job`` at once; None when one is under way already. To be called in the transaction of its audit."""
+    """A run of ``job`` at once: the one that waits, or a new one; None when one is being done.
+
+    To be called in the transaction of its audit.
+    """
     now = datetime.now(UTC)
+    waiting = JobRun.objects.filter(job=job, status=RunStatus.WAITING)
+    if waiting.update(not_before=now):
+        return waiting.first()
     try:
         with transaction.atomic():
             return JobRun.objects.create(job=job, due_at=now, not_before=now, asked_by=user)

@@ -351,9 +351,9 @@ class JobLine(models.Model):
 class MailSecurity(models.TextChoices):
     """How the connection to the mail server is protected."""
 
-    STARTTLS = "starttls", gettext_lazy("STARTTLS (usual, port 587)")
-    TLS = "tls", gettext_lazy("TLS from the start (port 465)")
-    NONE = "none", gettext_lazy("none (only on the own network)")
+    STARTTLS = "starttls", gettext_lazy("STARTTLS (port 587)")
+    TLS = "tls", gettext_lazy("TLS (port 465)")
+    NONE = "none", gettext_lazy("none (own network)")
 
 
 class MailServer(models.Model):

@@ -20,9 +20,9 @@ class Migration(migrations.Migration):
                     "security",
                     models.CharField(
                         choices=[
-                            ("starttls", "STARTTLS (usual, port 587)"),
-                            ("tls", "TLS from the start (port 465)"),
-                            ("none", "none (only on the own network)"),
+                            ("starttls", "STARTTLS (port 587)"),
+                            ("tls", "TLS (port 465)"),
+                            ("none", "none (own network)"),
                         ],
                         default="starttls",
                         max_length=10,
