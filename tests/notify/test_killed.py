@@ -15,9 +15,9 @@ from . import worker_to_kill as worker
 
 pytestmark = pytest.mark.django_db
 
-JOBS, MINUTES = 3, 10
-MESSAGES = 25
-KILLS = 12
+JOBS, MINUTES = 3, 7
+MESSAGES = 16
+KILLS = 8
 LONGEST_LIFE_SECONDS = 0.25
 
 

@@ -46,6 +46,12 @@ _STOP_ASKING: Final = 286  # htmx: show this and ask no more
 _CHANGE: Final = Permission.SYSTEM_CONFIGURATION
 
 
+def job_title(job: Job) -> str:
+    """Its own name, else its kind's."""
+    kind = KINDS.get(job.kind)
+    return job.name or (str(kind.name) if kind else job.kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A job with its kind and its newest run."""
@@ -61,7 +67,7 @@ class Shown:
     @property
     def title(self) -> str:
         """Its own name, else its kind's."""
-        return self.row.name or (str(self.kind.name) if self.kind else self.row.kind)
+        return job_title(self.row)
 
     @property
     def schedule(self) -> Schedule:
@@ -164,7 +170,7 @@ def run_now(request: PageRequest, pk: int) -> HttpResponse:
     own = _find(request, pk)
     if request.method != "POST":
         return redirect("job", own.pk)
-    title = Shown(own, None).title
+    title = job_title(own)
     with transaction.atomic():
         made = system_jobs.run_now(own, request.user)
         if made is not None:
@@ -186,7 +192,7 @@ def switch(request: PageRequest, pk: int) -> HttpResponse:
             if own.active:  # what was due meanwhile is not made up for
                 system_jobs.set_schedule(own, system_jobs.schedule_of(own))
             own.save(update_fields=["active", "every_minutes", "cron", "time_zone", "next_due_at"])
-            title = Shown(own, None).title
+            title = job_title(own)
             record(request, "jobs.resumed" if own.active else "jobs.paused", target=title)
         text = _("%(name)s runs again.") if own.active else _("%(name)s is paused.")
         messages.success(request, text % {"name": title})
@@ -220,8 +226,8 @@ def add(request: PageRequest) -> HttpResponse:
         with transaction.atomic():
             _fill(made, form)
             made.save()
-            record(request, "jobs.added", target=Shown(made, None).title, detail=_detail(made))
-        messages.success(request, _("%(name)s is added.") % {"name": Shown(made, None).title})
+            record(request, "jobs.added", target=job_title(made), detail=_detail(made))
+        messages.success(request, _("%(name)s is added.") % {"name": job_title(made)})
         return redirect("job", made.pk)
     status = 422 if request.method == "POST" else 200
     return render(request, "pages/job_form.html", {"form": form, "kind": kind, "job": None}, status=status)
@@ -252,8 +258,8 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
             )
             after = _detail(own)
             changed = {name: [before[name], value] for name, value in after.items() if before[name] != value}
-            record(request, "jobs.changed", target=Shown(own, None).title, detail=changed)
-        messages.success(request, _("%(name)s is saved.") % {"name": Shown(own, None).title})
+            record(request, "jobs.changed", target=job_title(own), detail=changed)
+        messages.success(request, _("%(name)s is saved.") % {"name": job_title(own)})
         return redirect("job", own.pk)
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "kind": kind, "job": Shown(own, None)}
@@ -267,7 +273,7 @@ def delete(request: PageRequest, pk: int) -> HttpResponse:
     if own.standing:
         raise PermissionDenied
     if request.method == "POST":
-        title = Shown(own, None).title
+        title = job_title(own)
         with transaction.atomic():
             record(request, "jobs.removed", target=title, detail=_detail(own))
             own.delete()
