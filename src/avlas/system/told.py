@@ -1,0 +1,33 @@
+"""Texts that are stored and shown later, each time in its reader's language: {"text", "values"}.
+
+``text`` is an English message of the program, marked with gettext_noop where it stands; ``values`` fill its
+blanks and may themselves be such texts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def in_words(told: Mapping[str, Any], shown: Callable[[Any], Any] = lambda value: value) -> str:
+    """The text in the active language, its values as ``shown`` gives them; "" when nothing is told.
+
+    A text whose blanks are not those of its values is shown with its blanks rather than not at all.
+    """
+    english, values = told.get("text"), told.get("values")
+    text = gettext(english) if english else ""
+    if not values:
+        return text
+    filled = {
+        name: in_words(value, shown) if isinstance(value, dict) else shown(value)
+        for name, value in values.items()
+    }
+    try:
+        return text % filled
+    except (KeyError, TypeError, ValueError):
+        return text
