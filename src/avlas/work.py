@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _JOBS_AT_ONCE: Final = 2  # a long one doesn't keep the short ones waiting
+_MESSAGES_AT_ONCE: Final = 2  # nor a webhook that doesn't answer the others
 _LOOK_SECONDS: Final = 1.0
 _TROUBLE_SECONDS: Final = 10.0
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     threads = [
         threading.Thread(target=_repeat, args=(step, stop), name=step.__name__)
-        for step in (*[do_a_job] * _JOBS_AT_ONCE, send_a_message)
+        for step in (*[do_a_job] * _JOBS_AT_ONCE, *[send_a_message] * _MESSAGES_AT_ONCE)
     ]
     for thread in threads:
         thread.start()

@@ -125,6 +125,13 @@ def test_no_server():
         mail.send(server_at(25, host="mail.invalid"), a_mail(), lambda: True)
 
 
+def test_a_domain_with_swedish_letters(smtp):
+    box = smtp()
+    sent = mail.Mail("drift@värme.example", "x", "x\n", uuid.uuid4(), datetime(2026, 11, 25, tzinfo=UTC))
+    assert mail.send(server_at(box.port), sent, lambda: True)
+    assert box.got[0]["To"] == "drift@xn--vrme-loa.example"
+
+
 def test_a_subject_can_not_smuggle_in_a_header(smtp):
     with pytest.raises(ValueError, match="linefeed"):
         mail.message(server_at(1), a_mail("x\r\nBcc: all@example.se"))

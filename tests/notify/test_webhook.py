@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import socket
+import threading
 import time
 import uuid
 
@@ -67,6 +69,27 @@ def test_other_answers_are_not_taken_and_redirections_not_followed(http, answer,
         webhook.send(box.url, new_webhook_secret(), EVENT, "{}", own_machine=True)
     assert not met.value.for_good
     assert len(box.got) == 1
+
+
+def test_an_answer_that_drips_in_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(webhook, "LONGEST_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port, ended = server.getsockname()[1], threading.Event()
+
+        def drip():
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                for byte in b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000:
+                    connection.send(bytes([byte]))
+                    if ended.wait(0.02):
+                        return
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        with pytest.raises(NotSent, match="localhost did not answer in time"):
+            webhook.send(f"http://localhost:{port}/", new_webhook_secret(), EVENT, "{}", own_machine=True)
+        ended.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.db import transaction
@@ -76,7 +77,7 @@ def test_a_due_job_runs_once_and_says_so(work, job):
 
 
 def test_what_was_missed_becomes_one_run_of_the_latest_time(work, job):
-    assert jobs.plan(NOW + timedelta(minutes=35)) == 1
+    assert jobs.plan(work.kinds, NOW + timedelta(minutes=35)) == 1
     assert work.once(NOW + timedelta(minutes=35))
     assert not work.once(NOW + timedelta(minutes=35))
     run = JobRun.objects.get()
@@ -89,7 +90,7 @@ def test_what_was_missed_becomes_one_run_of_the_latest_time(work, job):
 
 def test_runs_of_a_job_never_overlap_and_the_next_one_waits(work, job):
     def meanwhile(context):
-        assert jobs.plan(NOW + timedelta(minutes=25)) == 0
+        assert jobs.plan(work.kinds, NOW + timedelta(minutes=25)) == 0
         assert jobs.claim(work.kinds, NOW + timedelta(minutes=25)) is None
         with transaction.atomic():
             assert jobs.run_now(job, None) is None
@@ -114,7 +115,7 @@ def test_a_paused_job_is_not_due_but_can_be_run_now(work, job, administrator):
 
 
 def test_only_one_worker_gets_a_run(work, job):
-    jobs.plan(NOW)
+    jobs.plan(work.kinds, NOW)
     first, second = jobs.claim(work.kinds, NOW), jobs.claim(work.kinds, NOW)
     assert first is not None
     assert second is None
@@ -149,7 +150,7 @@ def test_an_error_in_the_program_is_a_failure_too(work, job, caplog):
 
 
 def test_a_dead_workers_run_is_begun_again_and_given_up_after_the_third(work, job, administrator):
-    jobs.plan(NOW)
+    jobs.plan(work.kinds, NOW)
     for attempt in (1, 2, 3):
         assert jobs.claim(work.kinds, NOW).attempts == attempt
         assert jobs.claim(work.kinds, NOW) is None  # its lease holds
@@ -173,7 +174,7 @@ def test_a_worker_that_lost_its_run_changes_nothing_more(work, job):
 
 
 def test_the_lease_is_renewed_and_its_loss_is_an_exception(work, job):
-    jobs.plan(NOW)
+    jobs.plan(work.kinds, NOW)
     run = jobs.claim(work.kinds, NOW, timedelta(seconds=0.4))
     met = []
 
@@ -281,6 +282,27 @@ def test_the_installations_jobs_tell_who_runs_the_installation(work, job, admini
     work.does = fail
     three_failures(work)
     assert Delivery.objects.get().destination == other.email
+
+
+def test_a_job_of_a_later_version_or_without_sense_stops_no_other(work, job):
+    Job.objects.create(utility=job.utility, kind="later", cron="0 3 * * *", next_due_at=NOW)
+    broken = Job.objects.create(utility=job.utility, kind="test", cron="no sense", next_due_at=NOW)
+    assert work.once()
+    assert not work.once()
+    assert JobRun.objects.get().job == job
+    broken.refresh_from_db()
+    assert broken.active is False
+
+
+def test_whatever_a_job_says_can_be_stored(work, job):
+    def says(context):
+        context.log("%(at)s %(path)s", at=NOW, path=Path("/x"))
+        raise JobFailed("%(odd)s", odd="a\0b")
+
+    work.does = says
+    work.once()
+    assert JobRun.objects.get().told["values"] == {"odd": "a\ufffdb"}
+    assert in_words(vars(JobLine.objects.first())) == "2026-11-25 12:00:00+00:00 /x"
 
 
 def test_standing_jobs_are_made_once(utility):

@@ -65,8 +65,8 @@ def send(server: Server, mail: Mail, hand_over: Callable[[], bool]) -> str:
     """
     data = re.sub(rb"(?m)^\.", b"..", message(server, mail).as_bytes())
     with connection(server) as smtp:
-        _expect(smtp.mail(server.sender), 250)
-        _expect(smtp.rcpt(mail.to), 250, 251)
+        _expect(smtp.mail(ascii_address(server.sender)), 250)
+        _expect(smtp.rcpt(ascii_address(mail.to)), 250, 251)
         _expect(smtp.docmd("DATA"), 354)
         smtp.send(data)
         assert smtp.sock is not None
@@ -92,14 +92,20 @@ def send(server: Server, mail: Mail, hand_over: Callable[[], bool]) -> str:
 def message(server: Server, mail: Mail) -> EmailMessage:
     """The message with its headers; the same ``mail`` always has the same Message-ID."""
     made = EmailMessage(_POLICY)
-    made["From"] = server.sender
-    made["To"] = mail.to
+    made["From"] = ascii_address(server.sender)
+    made["To"] = ascii_address(mail.to)
     made["Subject"] = mail.subject
     made["Date"] = format_datetime(mail.written_at)
-    made["Message-ID"] = f"<{mail.message_id}@{server.sender.rpartition('@')[2]}>"
+    made["Message-ID"] = f"<{mail.message_id}@{ascii_address(server.sender).rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
     made.set_content(mail.body)
     return made
+
+
+def ascii_address(address: str) -> str:
+    """An e-mail address as SMTP takes it: å, ä and ö of a domain as IDNA writes them."""
+    name, _at, domain = address.rpartition("@")
+    return f"{name}@{domain.encode('idna').decode('ascii')}"
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ between. Redirections are not followed. Any answer 200 to 299 counts as taken.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import socket
@@ -54,38 +55,34 @@ def send(url: str, secret: str, event_id: UUID, body: str, *, own_machine: bool 
     otherwise. Raises NotSent.
     """
     address = httpx.URL(url)
-    if address.scheme not in ("http", "https") or not address.host:
+    host = address.raw_host.decode("ascii")
+    if address.scheme not in ("http", "https") or not host:
         raise NotSent(gettext_noop("A webhook's address begins with http:// or https://."), for_good=True)
+    where = allowed_address(host, address.port or {"http": 80, "https": 443}[address.scheme], own_machine)
     timestamp, content = int(time.time()), body.encode()
-    headers = {
-        "host": address.netloc.decode("ascii"),
-        "content-type": "application/json",
-        "user-agent": f"Avlas/{avlas.__version__}",
-        "webhook-id": str(event_id),
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(secret, event_id, timestamp, content),
-    }
-    where = allowed_address(
-        address.host, address.port or {"http": 80, "https": 443}[address.scheme], own_machine
+    request = httpx.Request(
+        "POST",
+        address.copy_with(host=where),
+        headers={
+            "host": address.netloc.decode("ascii"),
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "user-agent": f"Avlas/{avlas.__version__}",
+            "webhook-id": str(event_id),
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(secret, event_id, timestamp, content),
+        },
+        content=content,
+        extensions={"sni_hostname": host, "timeout": TIMEOUT.as_dict()},
     )
     try:
-        with (
-            httpx.Client(verify=ssl.create_default_context(), timeout=TIMEOUT, trust_env=False) as client,
-            client.stream(
-                "POST",
-                address.copy_with(host=where),
-                headers=headers,
-                content=content,
-                extensions={"sni_hostname": address.host},
-            ) as answer,
-        ):
-            said = _beginning(answer)
-    except httpx.TimeoutException as problem:
-        raise NotSent(gettext_noop("%(host)s did not answer in time."), host=address.host) from problem
+        answer, said = asyncio.run(_exchange(request))
+    except (httpx.TimeoutException, TimeoutError) as problem:
+        raise NotSent(gettext_noop("%(host)s did not answer in time."), host=host) from problem
     except httpx.HTTPError as problem:
         raise NotSent(
             gettext_noop("No connection to %(host)s: %(problem)s."),
-            host=address.host,
+            host=host,
             problem=str(problem) or type(problem).__name__,
         ) from problem
     status = f"{answer.status_code} {answer.reason_phrase}".strip()
@@ -94,13 +91,27 @@ def send(url: str, secret: str, event_id: UUID, body: str, *, own_machine: bool 
     if answer.is_redirect:
         raise NotSent(
             gettext_noop("%(host)s leads elsewhere (%(status)s, %(where)s); write that address instead."),
-            host=address.host,
+            host=host,
             status=status,
             where=answer.headers.get("location", "")[:200],
         )
-    raise NotSent(
-        gettext_noop("%(host)s answered %(status)s. %(said)s"), host=address.host, status=status, said=said
-    )
+    raise NotSent(gettext_noop("%(host)s answered %(status)s. %(said)s"), host=host, status=status, said=said)
+
+
+async def _exchange(request: httpx.Request) -> tuple[httpx.Response, str]:
+    """The answer and its first words; TimeoutError when all of it takes too long, however it drips in."""
+    async with (
+        asyncio.timeout(LONGEST_SECONDS),
+        httpx.AsyncClient(verify=ssl.create_default_context(), trust_env=False) as client,
+    ):
+        answer = await client.send(request, stream=True)
+        said = b""
+        async for part in answer.aiter_raw():
+            said += part
+            if len(said) >= _ANSWER_BYTES:
+                break
+        await answer.aclose()
+    return answer, " ".join(said[:_ANSWER_BYTES].decode("utf-8", "replace").split())[:200]
 
 
 def allowed_address(host: str, port: int, own_machine: bool) -> str:
@@ -141,13 +152,3 @@ def is_inward(text: str) -> bool:
         or address in _METADATA
         or (isinstance(address, IPv4Address) and address in _THIS_NETWORK)
     )
-
-
-def _beginning(answer: httpx.Response) -> str:
-    """The first words of the answer; a slow one isn't waited for longer than LONGEST_SECONDS."""
-    until, said = time.monotonic() + LONGEST_SECONDS, b""
-    for part in answer.iter_bytes():
-        said += part
-        if len(said) >= _ANSWER_BYTES or time.monotonic() > until:
-            break
-    return " ".join(said[:_ANSWER_BYTES].decode("utf-8", "replace").split())[:200]

@@ -33,7 +33,8 @@ from django.utils.translation import gettext_noop
 from avlas.system import outbox
 from avlas.system.job_kind import Interrupted, JobFailed, Kind, LeaseLost, WorkerStopping
 from avlas.system.models import Job, JobLine, JobRun, RunStatus
-from avlas.system.schedule import Schedule
+from avlas.system.schedule import Schedule, ScheduleError
+from avlas.system.told import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,13 +83,18 @@ def ensure_standing(kinds: Mapping[str, Kind]) -> None:
             continue
 
 
-def plan(now: datetime) -> int:
-    """Make a run of every job that is due at ``now``; gives how many."""
+def plan(kinds: Mapping[str, Kind], now: datetime) -> int:
+    """Make a run of every job of these kinds that is due at ``now``; gives how many."""
     made = 0
-    due = Job.objects.filter(active=True, next_due_at__lte=now)
+    due = Job.objects.filter(active=True, next_due_at__lte=now, kind__in=list(kinds))
     for job in due.exclude(runs__status__in=UNFINISHED):
         assert job.next_due_at is not None
-        schedule = schedule_of(job)
+        try:
+            schedule = schedule_of(job)
+        except ScheduleError as problem:  # nobody can set one like that; the other jobs go on
+            logger.warning("Job %s is paused: %s", job.pk, problem)
+            Job.objects.filter(pk=job.pk).update(active=False)
+            continue
         due_at, missed = schedule.latest(job.next_due_at, now)
         mine = Job.objects.filter(pk=job.pk, active=True, next_due_at=job.next_due_at)
         try:
@@ -156,7 +162,7 @@ def work_once(
 ) -> bool:
     """Plan what is due, then claim one run and do it; False when there was nothing to do."""
     now = now or datetime.now(UTC)
-    plan(now)
+    plan(kinds, now)
     run = claim(kinds, now, lease)
     if run is None:
         return False
@@ -168,26 +174,26 @@ def execute(run: JobRun, kind: Kind, stopping: threading.Event, lease: timedelta
     """Do a claimed run and write down how it went."""
     try:
         with RunContext(run, kind, stopping, lease) as context, translation.override("en"):
-            told: dict[str, Any] | None = None
+            why: dict[str, Any] | None = None
             try:
                 kind.run(context)
             except JobFailed as problem:
-                told = {"text": problem.text, "values": problem.values}
+                why = told(problem.text, problem.values)
             except Interrupted:
                 raise
             except DatabaseError as problem:
                 logger.warning("Job %s: %s", run.job_id, problem)
-                told = {"text": _DATABASE_ERROR, "values": {"error": str(problem).strip()[:500]}}
+                why = told(_DATABASE_ERROR, {"error": str(problem).strip()[:500]})
             except Exception as problem:
                 logger.exception("Job %s (%s) failed", run.job_id, kind.code)
                 said = f"{type(problem).__name__}: {problem}"
-                told = {"text": _PROGRAM_ERROR, "values": {"error": said[:500]}}
-        if told is None:
+                why = told(_PROGRAM_ERROR, {"error": said[:500]})
+        if why is None:
             _finish(run, kind, RunStatus.DONE, context.last_line)
         elif run.attempts < MOST_ATTEMPTS:
-            _try_again(run, told)
+            _try_again(run, why)
         else:
-            _finish(run, kind, RunStatus.FAILED, told)
+            _finish(run, kind, RunStatus.FAILED, why)
     except WorkerStopping:
         _mine(run).update(status=RunStatus.WAITING, worker="", lease_until=None, attempts=F("attempts") - 1)
     except LeaseLost:
@@ -221,9 +227,9 @@ class RunContext:
         """Add a line to the run's log; raises Interrupted when the run must end here."""
         self.check()
         self._lines += 1
-        self.last_line = {"text": text, "values": values}
+        self.last_line = told(text, values)
         if self._lines <= MOST_LINES:
-            _add_line(self._run, text, values)
+            _add_line(self._run, self.last_line)
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Say how far it has come; raises Interrupted when the run must end here."""
@@ -279,50 +285,48 @@ def _mine(run: JobRun) -> Any:
     return JobRun.objects.filter(pk=run.pk, worker=run.worker, status=RunStatus.RUNNING)
 
 
-def _add_line(run: JobRun, text: str, values: Mapping[str, Any]) -> None:
-    JobLine.objects.create(
-        run=run, at=datetime.now(UTC), attempt=run.attempts, text=text, values=dict(values)
-    )
+def _add_line(run: JobRun, said: dict[str, Any]) -> None:
+    JobLine.objects.create(run=run, at=datetime.now(UTC), attempt=run.attempts, **said)
 
 
-def _try_again(run: JobRun, told: dict[str, Any]) -> None:
+def _try_again(run: JobRun, why: dict[str, Any]) -> None:
     with transaction.atomic():
         kept = _mine(run).update(
             status=RunStatus.WAITING,
             worker="",
             lease_until=None,
-            told=told,
+            told=why,
             not_before=datetime.now(UTC) + RETRY_AFTER[run.attempts - 1],
         )
         if not kept:
             raise LeaseLost
-        _add_line(run, told["text"], told["values"])
+        _add_line(run, why)
 
 
-def _finish(run: JobRun, kind: Kind, status: RunStatus, told: dict[str, Any]) -> None:
+def _finish(run: JobRun, kind: Kind, status: RunStatus, said: dict[str, Any]) -> None:
     """The run's end, and the messages about it, in one transaction. Raises LeaseLost when it isn't ours any more."""
     with transaction.atomic():
-        ended = _mine(run).update(status=status, finished_at=datetime.now(UTC), lease_until=None, told=told)
+        ended = _mine(run).update(status=status, finished_at=datetime.now(UTC), lease_until=None, told=said)
         if not ended:
             raise LeaseLost
         if status == RunStatus.FAILED:
-            _add_line(run, told["text"], told["values"])
-        _tell(run, kind, status, told)
+            _add_line(run, said)
+        _tell(run, kind, status, said)
 
 
 def _give_up_dead(run: JobRun, kind: Kind) -> None:
     """End a run whose worker died in its last attempt."""
-    told: dict[str, Any] = {"text": _DIED, "values": {"n": run.attempts}}
+    why = told(_DIED, {"n": run.attempts})
     with transaction.atomic():
         dead = JobRun.objects.filter(
             pk=run.pk, worker=run.worker, status=RunStatus.RUNNING, lease_until__lt=Now()
         )
-        if dead.update(status=RunStatus.FAILED, finished_at=datetime.now(UTC), lease_until=None, told=told):
-            _add_line(run, told["text"], told["values"])
-            _tell(run, kind, RunStatus.FAILED, told)
+        if dead.update(status=RunStatus.FAILED, finished_at=datetime.now(UTC), lease_until=None, told=why):
+            _add_line(run, why)
+            _tell(run, kind, RunStatus.FAILED, why)
 
 
-def _tell(run: JobRun, kind: Kind, status: RunStatus, told: dict[str, Any]) -> None:
+def _tell(run: JobRun, kind: Kind, status: RunStatus, said: dict[str, Any]) -> None:
     """Messages once when a job begins to fail and once when it works again."""
     job = Job.objects.select_for_update(of=("self",)).select_related("utility").get(pk=run.job_id)
     failed = status == RunStatus.FAILED
@@ -330,4 +334,4 @@ def _tell(run: JobRun, kind: Kind, status: RunStatus, told: dict[str, Any]) -> N
         return
     job.failing_since = datetime.now(UTC) if failed else None
     job.save(update_fields=["failing_since"])
-    outbox.tell_about_job(job, job.name or kind.name, run, told if failed else None)
+    outbox.tell_about_job(job, job.name or kind.name, run, said if failed else None)

@@ -39,7 +39,7 @@ from django.utils.translation import gettext_noop
 
 from avlas.system import secrets
 from avlas.system.models import Delivery, DeliveryStatus, Job, JobRun, MailServer, Road, User, Webhook
-from avlas.system.told import in_words
+from avlas.system.told import in_words, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ def new_key(event: str) -> str:
 def post(hook: Webhook, event: str, data: Mapping[str, Any], *, key: str) -> Delivery:
     """Put an event for one webhook into the outbox, in the caller's transaction; gives its row."""
     event_id, now = uuid.uuid4(), datetime.now(UTC)
-    told = {"id": str(event_id), "type": event, "timestamp": now.isoformat(), "data": dict(data)}
+    event_told = {"id": str(event_id), "type": event, "timestamp": now.isoformat(), "data": dict(data)}
     return _put(
         Delivery(
             utility_id=hook.utility_id,
@@ -95,7 +95,7 @@ def post(hook: Webhook, event: str, data: Mapping[str, Any], *, key: str) -> Del
             road=Road.WEBHOOK,
             webhook=hook,
             destination=hook.url,
-            body=json.dumps(told, ensure_ascii=False),
+            body=json.dumps(event_told, ensure_ascii=False),
         )
     )
 
@@ -145,7 +145,7 @@ def _see_to_abandoned(now: datetime) -> None:
     if not left.exists():
         return
     in_doubt = Q(road=Road.MAIL, handed_over_at__isnull=False)
-    left.filter(in_doubt).update(status=DeliveryStatus.UNSURE, told={"text": _UNSURE, "values": {}})
+    left.filter(in_doubt).update(status=DeliveryStatus.UNSURE, told=told(_UNSURE, {}))
     left.exclude(in_doubt).update(status=DeliveryStatus.WAITING, next_try_at=now)
 
 
@@ -166,21 +166,21 @@ def sent(delivery: Delivery) -> None:
 def not_sent(delivery: Delivery, text: str, values: Mapping[str, Any], *, for_good: bool = False) -> None:
     """Note why it was not taken: tried again later, or given up when that is for good or takes too long."""
     now = datetime.now(UTC)
-    told: dict[str, Any] = {"text": text, "values": dict(values)}
+    why = told(text, values)
     if for_good or now >= delivery.give_up_at:
         if not for_good:
-            told = {"text": _GIVEN_UP, "values": {"days": GIVE_UP_AFTER.days, "reason": told}}
-        _mine(delivery).update(status=DeliveryStatus.FAILED, told=told)
+            why = told(_GIVEN_UP, {"days": GIVE_UP_AFTER.days, "reason": why})
+        _mine(delivery).update(status=DeliveryStatus.FAILED, told=why)
         return
     pause = PAUSES[min(delivery.attempts, len(PAUSES)) - 1]
     _mine(delivery).update(
-        status=DeliveryStatus.WAITING, next_try_at=now + pause, told=told, handed_over_at=None
+        status=DeliveryStatus.WAITING, next_try_at=now + pause, told=why, handed_over_at=None
     )
 
 
 def unsure(delivery: Delivery, text: str, values: Mapping[str, Any]) -> None:
     """Note that it was handed over and no answer came."""
-    _mine(delivery).update(status=DeliveryStatus.UNSURE, told={"text": text, "values": dict(values)})
+    _mine(delivery).update(status=DeliveryStatus.UNSURE, told=told(text, values))
 
 
 # --- what people do about it --------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def try_now() -> None:
 def remove_webhook(hook: Webhook) -> None:
     """Remove a webhook and give up what waits for it, in the transaction of its audit."""
     waiting = Delivery.objects.filter(webhook=hook, status__in=UNFINISHED)
-    waiting.update(status=DeliveryStatus.FAILED, told={"text": _WEBHOOK_REMOVED, "values": {}})
+    waiting.update(status=DeliveryStatus.FAILED, told=told(_WEBHOOK_REMOVED, {}))
     hook.delete()
 
 
@@ -274,13 +274,13 @@ def seal_all_again(old: secrets.MasterKey, new: secrets.MasterKey) -> int:
 # --- what jobs tell -----------------------------------------------------------------------------------
 
 
-def tell_about_job(job: Job, title: Promise | str, run: JobRun, told: dict[str, Any] | None) -> None:
-    """Messages that a job has begun to fail (``told`` is the reason) or works again (None).
+def tell_about_job(job: Job, title: Promise | str, run: JobRun, why: dict[str, Any] | None) -> None:
+    """Messages that a job has begun to fail (``why``) or works again (None).
 
     They go to the job's own addresses, else to the utility's administrators (the installation's own jobs: to
     who runs the installation), each in the reader's language, and to the utility's webhooks.
     """
-    event = "job.recovered" if told is None else "job.failed"
+    event = "job.recovered" if why is None else "job.failed"
     key = f"{event}/{run.pk}"
     server = MailServer.objects.filter(pk=1).first()
     for address, user in _readers(job):
@@ -293,9 +293,9 @@ def tell_about_job(job: Job, title: Promise | str, run: JobRun, told: dict[str, 
                 "due": f"{run.due_at.astimezone(zone):%Y-%m-%d %H:%M}",
                 "zone": zone.key,
                 "attempts": run.attempts,
-                "reason": "" if told is None else in_words(told),
+                "reason": "" if why is None else in_words(why),
             }
-            if told is None:
+            if why is None:
                 subject = _("%(job)s works again") % values
                 body = (
                     _("The job “%(job)s” of %(place)s works again. It was due %(due)s (%(zone)s).") % values
@@ -317,8 +317,8 @@ def tell_about_job(job: Job, title: Promise | str, run: JobRun, told: dict[str, 
         data = {"job": job.pk, "name": str(title), "kind": job.kind, "due_at": run.due_at.isoformat()}
         with translation.override("en"):
             data["name"] = str(title)
-            if told is not None:
-                data["reason"] = in_words(told)
+            if why is not None:
+                data["reason"] = in_words(why)
         publish(job.utility, event, data, key=key)
 
 

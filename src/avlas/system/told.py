@@ -6,20 +6,34 @@ blanks and may themselves be such texts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 from django.utils.translation import gettext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_LONGEST: Final = 5000
 
-def in_words(told: Mapping[str, Any], shown: Callable[[Any], Any] = lambda value: value) -> str:
+
+def told(text: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A text with its values as it is stored: what JSON or PostgreSQL can't hold becomes text that they can."""
+    return {"text": _storable(text), "values": {name: _storable(value) for name, value in values.items()}}
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, bool | int | dict | None) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value).replace("\0", "\ufffd")[:_LONGEST]
+
+
+def in_words(of: Mapping[str, Any], shown: Callable[[Any], Any] = lambda value: value) -> str:
     """The text in the active language, its values as ``shown`` gives them; "" when nothing is told.
 
     A text whose blanks are not those of its values is shown with its blanks rather than not at all.
     """
-    english, values = told.get("text"), told.get("values")
+    english, values = of.get("text"), of.get("values")
     text = gettext(english) if english else ""
     if not values:
         return text

@@ -18,6 +18,7 @@ from django.utils.translation import pgettext_lazy
 from avlas.job_kinds import KINDS
 from avlas.system import jobs as system_jobs
 from avlas.system.models import Job, JobRun, Permission, RunStatus
+from avlas.system.schedule import ScheduleError
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, page, record, rows_and_installation
 from avlas.web.pages.job_form import JobForm
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from django.utils.functional import Promise
 
     from avlas.system.job_kind import Kind
-    from avlas.system.schedule import Schedule
 
 RUN_TEXTS: Final[dict[str, Promise]] = {
     RunStatus.WAITING: pgettext_lazy("job", "waiting"),
@@ -70,9 +70,12 @@ class Shown:
         return job_title(self.row)
 
     @property
-    def schedule(self) -> Schedule:
-        """When it is due."""
-        return system_jobs.schedule_of(self.row)
+    def when(self) -> str:
+        """Its schedule in words, or what is wrong with it."""
+        try:
+            return system_jobs.schedule_of(self.row).words()
+        except ScheduleError as problem:
+            return str(problem)
 
     @property
     def under_way(self) -> bool:
@@ -101,8 +104,10 @@ def _worker_away(now: datetime) -> bool:
     """Whether work has been due for minutes and nobody has begun it."""
     late = now - _WORKER_AWAY
     unfinished = JobRun.objects.filter(job=OuterRef("pk"), status__in=system_jobs.UNFINISHED)
-    due = Job.objects.filter(active=True, next_due_at__lt=late).exclude(Exists(unfinished))
-    waiting = JobRun.objects.filter(status=RunStatus.WAITING, not_before__lt=late)
+    due = Job.objects.filter(active=True, next_due_at__lt=late, kind__in=list(KINDS)).exclude(
+        Exists(unfinished)
+    )
+    waiting = JobRun.objects.filter(status=RunStatus.WAITING, not_before__lt=late, job__kind__in=list(KINDS))
     working = JobRun.objects.filter(status=RunStatus.RUNNING, lease_until__gt=now)
     return (due.exists() or waiting.exists()) and not working.exists()
 
