@@ -94,6 +94,7 @@ def make_world(mark: str, seed: int) -> World:
     from avlas.meters.adopt import adopt
     from avlas.meters.models import Collector, Customer, Installation, MeteringPoint, MeterState, Occupancy
     from avlas.simulate import samples
+    from avlas.system import tokens
     from avlas.system.models import User, Utility
 
     utility = Utility.objects.create(name=f"{mark} Energi", slug=mark.lower())
@@ -138,6 +139,7 @@ def make_world(mark: str, seed: int) -> World:
     Occupancy.objects.create(point=world.point, customer=world.customer, from_at=now - timedelta(days=90))
     Installation.objects.create(point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60))
     world.jobs_and_messages()
+    tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world
 
 

@@ -74,6 +74,15 @@ SECTIONS = (
                 ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
+            Entry("users", _("Users"), ("user_add", "user_edit", "user_link"), Permission.ACCESS_CONTROL),
+            Entry("roles", _("Roles"), needs=Permission.ACCESS_CONTROL),
+            Entry(
+                "api_tokens",
+                _("API tokens"),
+                ("api_token_add", "api_token_revoke"),
+                Permission.ACCESS_CONTROL,
+            ),
+            Entry("audit_log", _("Audit log"), needs=Permission.ACCESS_CONTROL),
         ),
     ),
 )

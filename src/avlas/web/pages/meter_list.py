@@ -321,11 +321,11 @@ def export(request: PageRequest) -> HttpResponse:
         for row in fetch_rows(ids):
             writer.writerow(
                 [
-                    _as_text(row.customer.name if row.customer else ""),
-                    _as_text(row.point.address if row.point else ""),
-                    _as_text(row.point.postal_code if row.point else ""),
-                    _as_text(row.customer.number if row.customer else ""),
-                    _as_text(row.meter.model),
+                    as_text(row.customer.name if row.customer else ""),
+                    as_text(row.point.address if row.point else ""),
+                    as_text(row.point.postal_code if row.point else ""),
+                    as_text(row.customer.number if row.customer else ""),
+                    as_text(row.meter.model),
                     row.meter.serial,
                     formats.date_time(row.last_read_at).replace(formats.HARD_SPACE, " ")
                     if row.last_read_at
@@ -336,6 +336,6 @@ def export(request: PageRequest) -> HttpResponse:
     return response
 
 
-def _as_text(value: str) -> str:
+def as_text(value: str) -> str:
     """``value`` so that no spreadsheet takes it for a formula."""
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
