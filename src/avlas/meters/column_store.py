@@ -6,6 +6,7 @@ Everything here runs inside the caller's transaction. A key is one row of equall
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 Columns = dict[str, list[Any]]
+_PLACEHOLDER = re.compile(r"\bnew_(\w+)")
+
+
+def moment(connection: BaseDatabaseWrapper) -> object:
+    """Give a mark that stays equal as long as no other connection has committed a change.
+
+    PostgreSQL's also moves when anything else in the cluster is committed: then nothing is known.
+    """
+    pg = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_snapshot()::text" if pg else "PRAGMA data_version")
+        mark: object = cursor.fetchone()
+    return mark
 
 
 def _keys_source(connection: BaseDatabaseWrapper, keys: Mapping[str, np.ndarray]) -> tuple[str, list[Any]]:
@@ -50,6 +64,67 @@ def fetch(
     return rows
 
 
+def fetch_numbered(
+    connection: BaseDatabaseWrapper, table: str, keys: Mapping[str, np.ndarray], columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Like ``fetch``, with the place of its key among ``keys`` (from 0) before each row's columns.
+
+    ``keys`` holds slot_at: PostgreSQL then looks into the partitions concerned only.
+    """
+    count = len(next(iter(keys.values())))
+    if not count:
+        return []
+    names = list(keys)
+    on = " AND ".join(f"t.{name} = k.{name}" for name in names)
+    listed = ", ".join(f"t.{column}" for column in columns)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            arrays = ", ".join("%s::bigint[]" for _ in names)
+            first, last = int(keys["slot_at"].min()), int(keys["slot_at"].max())
+            cursor.execute(
+                f"SELECT k.number - 1, {listed} FROM unnest({arrays}) WITH ORDINALITY"
+                f" AS k({', '.join(names)}, number) JOIN {table} t ON {on}"
+                f" WHERE t.slot_at BETWEEN {first} AND {last}",
+                [keys[name].tolist() for name in names],
+            )
+        else:
+            picked = ", ".join(f"value->>{place} AS {name}" for place, name in enumerate(names))
+            rows = json.dumps(list(zip(*(keys[name].tolist() for name in names), strict=True)))
+            cursor.execute(
+                f"SELECT k.number, {listed} FROM (SELECT key AS number, {picked} FROM json_each(%s)) AS k"
+                f" CROSS JOIN {table} t ON {on}",
+                [rows],
+            )
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+def newest(
+    connection: BaseDatabaseWrapper, meter_ids: np.ndarray, columns: Sequence[str], since: int
+) -> list[tuple[Any, ...]]:
+    """For each meter with a live reading at ``since`` or later: its place among ``meter_ids`` and the newest one's columns."""
+    if not len(meter_ids):
+        return []
+    listed = ", ".join(f"r.{column}" for column in columns)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"SELECT k.number - 1, {listed} FROM unnest(%s::bigint[]) WITH ORDINALITY AS k(meter_id, number),"
+                f" LATERAL (SELECT * FROM reading WHERE meter_id = k.meter_id AND kind = 0 AND slot_at >= {int(since)}"
+                " ORDER BY slot_at DESC LIMIT 1) AS r",
+                [meter_ids.tolist()],
+            )
+        else:
+            cursor.execute(
+                f"SELECT k.key, {listed} FROM json_each(%s) AS k CROSS JOIN reading r ON r.meter_id = k.value"
+                " AND r.kind = 0 AND r.slot_at = (SELECT slot_at FROM reading WHERE meter_id = k.value AND kind = 0"
+                f" AND slot_at >= {int(since)} ORDER BY slot_at DESC LIMIT 1)",
+                [json.dumps(meter_ids.tolist())],
+            )
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
 def neighbours(
     connection: BaseDatabaseWrapper, keys: Mapping[str, np.ndarray], kind: int, having: str | None = None
 ) -> list[tuple[Any, ...]]:
@@ -73,6 +148,22 @@ def neighbours(
         )
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+def insert(connection: BaseDatabaseWrapper, table: str, columns: Columns) -> None:
+    """Insert rows whose keys are not there yet."""
+    names = list(columns)
+    if not columns[names[0]]:
+        return
+    rows = zip(*columns.values(), strict=True)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            marks = ", ".join(["%s"] * len(names))
+            cursor.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", list(rows))
 
 
 def upsert(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: Sequence[str]) -> None:
@@ -129,6 +220,43 @@ def update(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: s
             listed = ", ".join(f"{name} = %s" for name in names)
             rows = list(zip(*(columns[name] for name in [*names, key]), strict=True))
             cursor.executemany(f"UPDATE {table} SET {listed} WHERE {key} = %s", rows)
+
+
+def change(
+    connection: BaseDatabaseWrapper,
+    table: str,
+    assignments: Mapping[str, str],
+    columns: Columns,
+    types: Mapping[str, str],
+) -> None:
+    """Update the rows with the ``id``s among ``columns`` by one statement for all.
+
+    ``assignments``: column -> SQL in which ``new_x`` stands for column x of ``columns``, any other name for what the
+    row holds; ``types``: PostgreSQL's types of ``columns``, bigint where none is named.
+    """
+    if not columns["id"]:
+        return
+    names = list(columns)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            listed = ", ".join(f"{name} = {term}" for name, term in assignments.items())
+            arrays = ", ".join(f"%s::{types.get(name, 'bigint')}[]" for name in names)
+            heads = ", ".join(f"new_{name}" for name in names)
+            cursor.execute(
+                f"UPDATE {table} SET {listed} FROM unnest({arrays}) AS l({heads}) WHERE id = new_id",
+                [columns[name] for name in names],
+            )
+        else:
+            numbers = {name: place for place, name in enumerate(names, start=1)}
+
+            def numbered(term: str) -> str:
+                return _PLACEHOLDER.sub(lambda found: f"?{numbers[found[1]]}", term)
+
+            listed = ", ".join(f"{name} = {numbered(term)}" for name, term in assignments.items())
+            cursor.executemany(
+                f"UPDATE {table} SET {listed} WHERE id = ?{numbers['id']}",
+                list(zip(*columns.values(), strict=True)),
+            )
 
 
 def nullable(column: np.ndarray) -> list[float | None]:
