@@ -55,17 +55,16 @@ class Headers:
     security: np.ndarray  # int8: index into SECURITY_NAMES, as the header announces
     counter: np.ndarray  # int64: ELL session number or AFL message counter
     problems: dict[int, DecodeError]  # row -> why it has no address
-    # for the batch decoder
+    # For the batch decoder: where each frame begins in ``buffer`` and how long it is, by which way its content is
+    # found (SINGLE, CLEAR, ...), offsets in the frame of the transport layer's CI (or 8D) and of what follows the
+    # last clear header, and everything of header and length that a layout depends on, packed (0: SINGLE).
     buffer: bytes = field(repr=False)
-    offset: np.ndarray = field(repr=False)  # int64: where each frame begins in ``buffer``
+    offset: np.ndarray = field(repr=False)  # int64
     length: np.ndarray = field(repr=False)  # int64
-    way: np.ndarray = field(repr=False)  # int8: SINGLE, CLEAR, ...
-    body: np.ndarray = field(
-        repr=False
-    )  # int16: offset in the frame of what the last clear header is followed by
-    tpl_at: np.ndarray = field(
-        repr=False
-    )  # int16: offset in the frame of the transport layer's CI (not ELL_CTR)
+    way: np.ndarray = field(repr=False)  # int8
+    body: np.ndarray = field(repr=False)  # int16
+    tpl_at: np.ndarray = field(repr=False)  # int16
+    shape: np.ndarray = field(repr=False)  # int64
 
     def __len__(self) -> int:
         return len(self.address)
@@ -85,7 +84,7 @@ def headers(frames: Sequence[bytes], *, wired: bool = False) -> Headers:
     found = Headers(
         frames, wired, np.zeros(count, np.uint64), np.zeros(count, np.int64), np.zeros(count, np.int8),
         np.full(count, NONE, np.int64), {}, b"".join((*frames, _TAIL)), offset, length,
-        np.zeros(count, np.int8), np.zeros(count, np.int16), np.zeros(count, np.int16),
+        np.zeros(count, np.int8), np.zeros(count, np.int16), np.zeros(count, np.int16), np.zeros(count, np.int64),
     )  # fmt: skip
     if count and not wired:
         _read(found)
@@ -103,30 +102,37 @@ def gather(buffer: bytes, offset: np.ndarray, width: int) -> np.ndarray:
 
 def _read(found: Headers) -> None:
     head = gather(found.buffer, found.offset, _WIDTH)
+    flat = head.reshape(-1)
+    start = np.arange(
+        0, len(flat), _WIDTH
+    )  # of each row in ``flat``; taking from it is quicker than by two indices
+
+    def u16(at: np.ndarray) -> np.ndarray:
+        where = start + at
+        both: np.ndarray = flat.take(where) | flat.take(where + 1).astype(np.int32) << 8
+        return both
+
     length = found.length
     usual = (head[:, 0] + np.int64(1) == length) & (length > _LEAST)
     first = head[:, 10]
     # an unencrypted 8C may come before everything but 8D
     at = np.where(first == 0x8C, np.int16(13), np.int16(10))
-    rows = np.arange(len(length))
-    afl = head[rows, at] == 0x90
+    afl = flat.take(start + at) == 0x90
     if afl.any():
-        fields = head[rows, at + 2].astype(np.int32) | head[rows, at + 3].astype(np.int32) << 8
+        fields = u16(at + 2)
         usual &= ~afl | (
-            (head[rows, at + 1] == _AFL_LENGTH)
+            (flat.take(start + at + 1) == _AFL_LENGTH)
             & (fields == _AFL_FIELDS)
-            & (head[rows, at + 4] & 0x0F == _AFL_CMAC_8)
+            & (flat.take(start + at + 4) & 0x0F == _AFL_CMAC_8)
         )
         at = np.where(afl, at + np.int16(_AFL_LENGTH + 2), at)
-    ci = head[rows, at]
-    shape = _TPL[ci]
-    body = at + _TPL_LENGTH[shape]
+    ci = flat.take(start + at)
+    shape = _TPL.take(ci)
+    body = at + _TPL_LENGTH.take(shape)
     session = first == 0x8D
     body = np.where(session, np.int16(17), body)
     configured = shape >= _SHORT
-    configuration = np.where(
-        configured, head[rows, body - 2].astype(np.int32) | head[rows, body - 1].astype(np.int32) << 8, 0
-    )
+    configuration = np.where(configured, u16(body - 2), 0)
     mode, blocks = configuration >> 8 & 0x1F, configuration >> 4 & 0x0F
     way = np.full(len(length), SINGLE, np.int8)
     way[(shape > 0) & ((mode == 0) | ((mode == 5) & (blocks == 0))) & ~afl] = CLEAR
@@ -138,21 +144,24 @@ def _read(found: Headers) -> None:
         maker = head[:, 2].astype(np.uint16) | head[:, 3].astype(np.uint16) << 8
         turned = (first >= 0xA0) | (first == 0x71) | ((first == 0x7A) & (head[:, 14] & 0x10 != 0))
         usual &= ~(np.isin(maker, _SWAPPING) & turned)
-    way[~usual | (body >= length)] = SINGLE
+    encrypted = np.where(way == ELL_CTR, 0, blocks << 4)
+    body_of_crc = np.where(way == ELL_CTR, body + np.int16(2), body)  # a payload CRC comes first
+    way[~usual | (body_of_crc >= length) | ((way >= MODE_5) & (body + encrypted > length))] = SINGLE
     found.way[:], found.body[:], found.tpl_at[:] = way, body, at
     raw = np.ascontiguousarray(head[:, 2:10])
     own = (shape == _LONG) & ~session
     if own.any():  # in the transport header: identification(4) manufacturer(2) version type
-        start = np.where(own, at + np.int16(1), np.int16(2))
-        places = start[:, None] + np.where(
+        begin = np.where(own, at + np.int16(1), np.int16(2))
+        places = begin[:, None] + np.where(
             own[:, None], np.array([4, 5, 0, 1, 2, 3, 6, 7], np.int16), np.arange(8, dtype=np.int16)
         )
-        raw = head[rows[:, None], places]
+        raw = flat.take(start[:, None] + places)
     found.address[:] = raw.view("<u8")[:, 0]
     found.class_code[:] = (
         head[:, 1].astype(np.int64) << 16 | first.astype(np.int64) << 8 | np.minimum(length, 255)
     )
     found.security[:] = way
+    _pack(found, ci, np.where(way >= MODE_5, blocks, 0))
     if session.any():
         numbers = np.ascontiguousarray(head[:, 13:17]).view("<u4")[:, 0]
         found.counter[session] = (numbers[session] & 0x1FFFFFFF).astype(np.int64)
@@ -161,11 +170,21 @@ def _read(found: Headers) -> None:
         found.counter[afl] = head[np.flatnonzero(afl)[:, None], places].view("<u4")[:, 0]
 
 
+def _pack(found: Headers, ci: np.ndarray, blocks: np.ndarray) -> None:
+    """``shape``: maker 16 bits, version 8, type 8, L-field 8, CI 8, place of the CI 5, way 3, encrypted blocks 4."""
+    raw = found.address
+    shape = (raw & np.uint64(0xFFFF)) << np.uint64(44) | (raw >> np.uint64(48)) << np.uint64(28)
+    shape |= (found.length - 1).astype(np.uint64) << np.uint64(20) | ci.astype(np.uint64) << np.uint64(12)
+    shape |= (found.tpl_at - 10).astype(np.uint64) << np.uint64(7)
+    shape |= found.way.astype(np.uint64) << np.uint64(4) | blocks.astype(np.uint64)
+    found.shape[:] = np.where(found.way == SINGLE, 0, shape.astype(np.int64))
+
+
 def _read_one(found: Headers, row: int) -> None:
     """A header of another shape, by the single decoder."""
     frame = found.frames[row]
     found.way[row] = SINGLE
-    found.address[row], found.class_code[row], found.counter[row] = 0, 0, NONE
+    found.address[row], found.class_code[row], found.counter[row], found.shape[row] = 0, 0, NONE, 0
     try:
         one = header(frame, "wired" if found.wired else "a")
     except DecodeError as problem:

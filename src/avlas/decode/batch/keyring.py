@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from avlas.decode.security import KEY_LENGTH
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,7 +35,9 @@ class Keyring:
         self._handle = np.full(1 << self._bits, -1, np.int32)
         self._known: list[int] = []  # handle -> address
         self._keys: list[bytes | None] = []  # handle -> key
-        self._has_key = np.zeros(64, bool)
+        self._has_key = np.zeros(
+            64, bool
+        )  # one of 16 bytes; what else is stored is the single decoder's to refuse
         self._encrypt = np.empty(64, object)  # handle -> the context's update_into
         self._decrypt = np.empty(64, object)
 
@@ -60,7 +64,7 @@ class Keyring:
                 self._widen()
         if self._keys[handle] != key:
             self._keys[handle] = key
-            self._has_key[handle] = key is not None
+            self._has_key[handle] = key is not None and len(key) == KEY_LENGTH
             self._encrypt[handle] = self._decrypt[handle] = None
         return handle
 
@@ -85,7 +89,7 @@ class Keyring:
         return self._keys[handle] if handle >= 0 else None
 
     def has_key(self, handles: np.ndarray) -> np.ndarray:
-        """For each handle whether there is a key (bool)."""
+        """For each handle whether there is an AES-128 key (bool)."""
         return self._has_key.take(handles, mode="clip") & (handles >= 0)
 
     def encryptors(self, handles: np.ndarray) -> list[Update]:
