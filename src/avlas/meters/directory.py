@@ -53,7 +53,7 @@ class Directory:
         self.generation = generation
         self.lock = threading.RLock()  # one thread at a time meets addresses, provides keys and decodes
         self.ring = Keyring()
-        self._strangers = 0
+        self.strangers = 0
         self._by_identifier: dict[str, list[tuple[int | None, int | None, Known]]] = {}
         rows = MeterAddress.objects.filter(
             utility_id=utility_id, road__in=("radio", "wired"), to_at__isnull=True
@@ -77,7 +77,7 @@ class Directory:
         number = current_generation(utility_id)
         with cls._lock:
             found = cls._cache.get(utility_id)
-            if found is None or found.generation != number or found._strangers > _MOST_STRANGERS:
+            if found is None or found.generation != number or found.strangers > _MOST_STRANGERS:
                 found = cls._cache[utility_id] = cls(utility_id, number)
             return found
 
@@ -131,13 +131,13 @@ class Directory:
             for name in ("meter_id", "clock_offset", "state_id", "slot_seconds", "contested", "nameless",
                          "_has_key"):  # fmt: skip
                 column = getattr(self, name)
-                setattr(self, name, np.concatenate([column, np.zeros(len(column), column.dtype)]))
+                more = np.full(len(column), name == "slot_seconds", column.dtype)
+                setattr(self, name, np.concatenate([column, more]))
         self.address.append(number)
         self.text.append(number.to_bytes(8, "little").hex().upper())
         known = self.find(address_of(number))
         if known is None:
-            self._strangers += 1
-            self.slot_seconds[handle] = 1
+            self.strangers += 1
             return
         self.meter_id[handle] = known.meter_id
         self.slot_seconds[handle] = known.slot_seconds

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Coalesce, Greatest
 
@@ -90,7 +90,7 @@ def ingest(telegrams: TelegramBatch) -> IngestResult:
     return result
 
 
-class _Overtaken(Exception):
+class _Overtaken(Exception):  # noqa: N818
     """Another process changed what a batch was judged by."""
 
 
@@ -113,9 +113,13 @@ class _Judgement:
         careful = Judged(owned, ordinary, store) if ordinary.careful.any() else None
         return cls(owned, ordinary, careful, store, moment)
 
+    def is_current(self) -> bool:
+        """Whether nobody else has committed anything since judging began. False: somebody may have."""
+        return column_store.moment(connection) == self.moment
+
     def check_not_overtaken(self, rows: states.Rows) -> None:
         """Raises _Overtaken when the database no longer says what the batch was judged by (``rows`` are locked)."""
-        if column_store.moment(connection) == self.moment:
+        if self.is_current():
             return
         directory, ordinary = self.owned.directory, self.ordinary
         if current_generation(directory.utility_id) != directory.generation:
@@ -134,7 +138,7 @@ def _judge_and_store(telegrams: TelegramBatch, heads: Headers, utility_id: int) 
                 locked = _Locked(judgement)
                 judgement.check_not_overtaken(locked.rows)
                 return _store(judgement, locked)
-        except _Overtaken:
+        except (_Overtaken, IntegrityError):  # the latter: a row came from where nobody locks
             continue
     with transaction.atomic():  # no more racing: decode while holding the locks
         _Locked(judgement)
@@ -155,7 +159,10 @@ class _Locked:
         self.handles, self.of_row = np.unique(owned.handle[self.heard], return_inverse=True)
         self.first_heard_at = np.full(len(self.handles), np.iinfo(np.int64).max)
         np.minimum.at(self.first_heard_at, self.of_row, owned.heard_at[self.heard])
-        self.rows = states.lock(owned.directory, self.handles, self.first_heard_at)
+        known = judgement.ordinary.state_rows
+        if known is not None and connection.vendor == "sqlite" and not judgement.is_current():
+            known = None
+        self.rows = states.lock(owned.directory, self.handles, self.first_heard_at, known)
         slots.lock_meters({*judgement.ordinary.meter_ids.tolist(), *(careful.meter_ids if careful else ())})
 
 
@@ -352,10 +359,15 @@ def _name_meters(judgement: _Judgement, kept: Kept, sightings: dict[str, Sightin
         for one in sightings.values()
         if one.meter_id and one.model
     }
-    for number in np.flatnonzero(owned.directory.nameless[owned.handle[rows]]).tolist():
+    nameless = owned.directory.nameless
+    unnamed = np.flatnonzero(nameless[owned.handle[rows]])
+    for number in unnamed.tolist():
         assert columns is not None
         model, medium, _family = columns.kinds[int(columns.kind[kept.place[number]])]
         if model:
             address = address_of(owned.directory.address[int(owned.handle[rows[number]])])
             named[int(kept.meter[number])] = model, medium, address
-    states.name_meters(named)
+    new = states.name_meters(named)
+    for number in unnamed.tolist():
+        if int(kept.meter[number]) not in new:  # it has a name since the directory was made
+            nameless[owned.handle[rows[number]]] = False

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avlas.decode.batch import Columns, batch
-from avlas.meters import layouts, slots, states
+from avlas.meters import layouts, slots
 from avlas.meters.models import State
-from avlas.meters.states import Freshnesses
+from avlas.meters.states import Freshnesses, Rows
 
 if TYPE_CHECKING:
     from avlas.decode.compact import Layouts
@@ -40,6 +40,7 @@ class Ordinary:
         self.decoded = np.zeros(0, np.int64)  # rows of the batch in the order of ``columns``
         self.fresh = Freshnesses.none()
         self.freshness = Freshnesses.none()
+        self.state_rows: Rows | None = None  # of all addresses heard, once they were needed
         mine = np.flatnonzero(owned.mine)
         count = len(owned.handle)
         self.surplus = np.zeros(count, bool)
@@ -140,10 +141,12 @@ class Ordinary:
         bad = np.unique(owned.meter_id[rows[failed]])
         good = np.flatnonzero(~np.isin(owned.meter_id[rows], bad))
         good = good[np.lexsort((owned.heard_at[rows[good]], owned.handle[rows[good]]))]
-        handle, heard = owned.handle[rows[good]], owned.heard_at[rows[good]]
-        self.freshness = states.load_freshnesses(owned.directory, np.unique(handle))
+        handle, heard_at = owned.handle[rows[good]], owned.heard_at[rows[good]]
+        heard = np.unique(owned.handle[owned.handle >= 0])
+        self.state_rows = Rows.load(owned.directory, heard)
+        self.freshness = self.state_rows.freshnesses.of(np.unique(handle))
         suspect, self.fresh = self.freshness.judge(
-            handle, self.columns.security[good].astype(np.int64), self.columns.counter[good], heard
+            handle, self.columns.security[good].astype(np.int64), self.columns.counter[good], heard_at
         )
         return np.union1d(bad, owned.meter_id[rows[good[suspect]]])
 

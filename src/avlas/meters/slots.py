@@ -35,6 +35,7 @@ WIRED_BIT = 1 << 24  # of a class code
 _CLASS_BITS = 25
 _NEAR = 7 * 86400  # so far back PostgreSQL looks for a meter's newest reading before it asks all partitions
 _EVER = 1 << 60
+_TEXTS = 20_000  # remembered
 _FEW = 32  # rows with the same empty columns that are not worth a statement of their own
 
 Slot = tuple[int, int]  # meter_id, slot_at
@@ -386,10 +387,7 @@ class Readings:
             columns["info_code"] = [None if one == NONE else one for one in info.tolist()]
         other = [self.other.get(row) for row in rows.tolist()] if self.other else []
         if codes is FLOAT_CODES or any(other):
-            columns["other"] = [
-                json.dumps(one, ensure_ascii=False, sort_keys=True) if one else None
-                for one in other or [None] * len(rows)
-            ]
+            columns["other"] = [_other_text(one) for one in other] if other else [None] * len(rows)
         return columns
 
     def _alike(self, rows: np.ndarray) -> list[tuple[np.ndarray, Sequence[str]]]:
@@ -457,6 +455,23 @@ class Readings:
         for row in np.flatnonzero(~changed & self.exists).tolist():
             changed[row] = self.other.get(row) != before["other"].get(row)
         return changed
+
+
+_other_texts: dict[str, str] = {}  # meters of a type say much the same
+
+
+def _other_text(other: dict[str, Any] | None) -> str | None:
+    """Give ``other`` as the column holds it."""
+    if not other:
+        return None
+    shown = repr(other)
+    found = _other_texts.get(shown)
+    if found is None:
+        found = json.dumps(other, ensure_ascii=False, sort_keys=True)
+        if len(_other_texts) >= _TEXTS:
+            _other_texts.clear()
+        _other_texts[shown] = found
+    return found
 
 
 class Newest:

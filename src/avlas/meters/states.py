@@ -205,11 +205,6 @@ def load_freshness(utility_id: int, addresses: Iterable[str]) -> dict[str, Fresh
     return found
 
 
-def load_freshnesses(directory: Directory, handles: np.ndarray) -> Freshnesses:
-    """Give the freshness of the addresses with these handles (distinct, rising)."""
-    return Rows.load(directory, handles).freshnesses
-
-
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of some addresses, in columns."""
@@ -250,14 +245,17 @@ class Rows:
         return cls(columns[0], Freshnesses(handles, *columns[1:4]), columns[4], columns[5])
 
 
-def lock(directory: Directory, handles: np.ndarray, first_heard_at: np.ndarray) -> Rows:
+def lock(
+    directory: Directory, handles: np.ndarray, first_heard_at: np.ndarray, known: Rows | None = None
+) -> Rows:
     """Hold the rows of these addresses (distinct, rising) until the transaction ends; make the missing ones.
 
     Everybody locks by rising id, so that nobody waits for one who waits for him. ``first_heard_at``: of each
-    address in this batch.
+    address in this batch; ``known``: the rows as they were a moment ago, if they were looked at.
     """
     while True:
-        rows = Rows.load(directory, handles)
+        rows = known or Rows.load(directory, handles)
+        known = None
         missing = np.flatnonzero(rows.id == 0)
         if missing.size:
             _make(directory, handles[missing].tolist(), first_heard_at[missing].tolist())
@@ -451,13 +449,13 @@ def _add(
         row["recent"] = json.dumps([[at, dbm, text] for (at, text), dbm in sorted(merged.items())][-_RECENT:])
 
 
-def name_meters(named: Mapping[int, tuple[str, str, Address]]) -> None:
-    """Fill in model and medium of meters that were adopted before anyone knew them.
+def name_meters(named: Mapping[int, tuple[str, str, Address]]) -> set[int]:
+    """Fill in model and medium of meters that were adopted before anyone knew them; give those meters.
 
     ``named``: by meter its model and medium, and the address they were heard from.
     """
     if not named:
-        return
+        return set()
     among, parameter = column_store.among(connection, "id", sorted(named))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT id, medium FROM meters_meter WHERE {among} AND model = ''", [parameter])
@@ -471,3 +469,4 @@ def name_meters(named: Mapping[int, tuple[str, str, Address]]) -> None:
         columns["medium"].append(known_medium or heard_medium)
         columns["family"].append(found[0].name if found else "")
     column_store.update(connection, "meters_meter", columns, "id")
+    return set(columns["id"])
