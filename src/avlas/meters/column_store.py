@@ -102,7 +102,7 @@ def fetch_numbered(
 def newest(
     connection: BaseDatabaseWrapper, meter_ids: np.ndarray, columns: Sequence[str], since: int
 ) -> list[tuple[Any, ...]]:
-    """For each meter with a live reading at ``since`` or later: its place among ``meter_ids`` and the newest one's columns."""
+    """For each meter with a live reading since then: its place among ``meter_ids`` and the newest one's columns."""
     if not len(meter_ids):
         return []
     listed = ", ".join(f"r.{column}" for column in columns)

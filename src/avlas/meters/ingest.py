@@ -9,6 +9,7 @@ if another process was faster in anything that matters, the batch is judged anew
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -63,6 +64,7 @@ class IngestResult:
     surplus: int = 0
     states: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     meters: set[int] = field(default_factory=set)  # ids of own meters heard
+    held_seconds: float = 0.0  # how long the transaction kept others from writing; of several the longest
 
     def add(self, other: IngestResult) -> None:
         """Add another batch's counts."""
@@ -71,6 +73,7 @@ class IngestResult:
         for state, count in other.states.items():
             self.states[state] += count
         self.meters |= other.meters
+        self.held_seconds = max(self.held_seconds, other.held_seconds)
 
 
 def ingest(telegrams: TelegramBatch) -> IngestResult:
@@ -135,15 +138,21 @@ def _judge_and_store(telegrams: TelegramBatch, heads: Headers, utility_id: int) 
         judgement = _Judgement.of(telegrams, heads, utility_id)
         try:
             with transaction.atomic():
+                begun = time.monotonic()
                 locked = _Locked(judgement)
                 judgement.check_not_overtaken(locked.rows)
-                return _store(judgement, locked)
+                result, learnt = _store(judgement, locked)
+            result.held_seconds = time.monotonic() - begun
         except (_Overtaken, IntegrityError):  # the latter: a row came from where nobody locks
             continue
+        return result, learnt
     with transaction.atomic():  # no more racing: decode while holding the locks
+        begun = time.monotonic()
         _Locked(judgement)
         judgement = _Judgement.of(telegrams, heads, utility_id)
-        return _store(judgement, _Locked(judgement))
+        result, learnt = _store(judgement, _Locked(judgement))
+    result.held_seconds = time.monotonic() - begun
+    return result, learnt
 
 
 class _Locked:

@@ -1,9 +1,10 @@
 """The ordinary telegrams of a batch, judged in columns: surplus, and the first of their class in a slot.
 
 Nearly every telegram is one of the two. Surplus: of its class the slot holds a telegram that was read and was heard
-earlier. First: the slot holds nothing of its class, and whatever fills its reading was heard earlier; it can be read,
-and its counter goes on. A meter with a telegram that is anything else (out of order, not to be read, forged, ...) is
-left to the careful road (judge.py) with all its telegrams of the batch. What is decoded here is not decoded again there.
+earlier. First: the slot holds nothing of its class, and whatever fills its reading was heard earlier; it can be
+read, and its counter goes on. A meter with a telegram that is anything else (out of order, not to be read, forged,
+...) is left to the careful road (judge.py) with all its telegrams of the batch. What is decoded here is not decoded
+again there.
 """
 
 from __future__ import annotations

@@ -227,13 +227,14 @@ class Rows:
             missing = {text: place for place, text in enumerate(texts) if place not in known}
             rows = _select(directory.utility_id, sorted(missing), _LOCKED)
             found += [(missing[row[1]], row) for row in rows]
-            there = cls._of(handles, found)
+            there = cls.of(handles, found)
             directory.state_id[handles] = there.id
             return there
-        return cls._of(handles, found)
+        return cls.of(handles, found)
 
     @classmethod
-    def _of(cls, handles: np.ndarray, found: list[tuple[int, tuple[Any, ...]]]) -> Rows:
+    def of(cls, handles: np.ndarray, found: list[tuple[int, tuple[Any, ...]]]) -> Rows:
+        """Give the columns of rows found, each with its place among ``handles``."""
         columns = [np.full(len(handles), empty, np.int64) for empty in (0, 0, NONE, NONE, 0, 0)]
         if found:
             places, rows = zip(*found, strict=True)
@@ -265,7 +266,7 @@ def lock(
         held = _select_ids(directory.utility_id, np.sort(rows.id).tolist(), " ORDER BY id FOR NO KEY UPDATE")
         if len(held) == len(handles):  # else one was forgotten a moment ago
             place_of = {one: place for place, one in enumerate(rows.id.tolist())}
-            return Rows._of(handles, [(place_of[row[0]], row) for row in held])
+            return Rows.of(handles, [(place_of[row[0]], row) for row in held])
 
 
 def _make(directory: Directory, handles: list[int], first_heard_at: list[int]) -> None:
