@@ -85,7 +85,9 @@ def run(arguments: argparse.Namespace) -> None:
     call_command("migrate", verbosity=0)
     ensure_partitions(connection, START)
     bench = Bench(arguments.meters)
-    print(f"{connection.vendor}, {len(bench.meters)} meters of {len(TYPES)} types, each with a key of its own")
+    print(
+        f"{connection.vendor}, {len(bench.meters)} meters of {len(TYPES)} types, each with a key of its own"
+    )
     bench.take_in("cold: first of all meters", 10_000, hours=1, compare=False)
     for size, hours in ((10_000, arguments.slots), (500, 1), (50, 1)):
         limit = None if size == 10_000 else min(len(bench.meters), size * 40)
@@ -103,7 +105,9 @@ class Bench:
     def __init__(self, count: int) -> None:
         from avlas.simulate import samples
 
-        self.meters = [meter for name in TYPES for meter in samples.meters(name, max(1, count // len(TYPES)), 1)]
+        self.meters = [
+            meter for name in TYPES for meter in samples.meters(name, max(1, count // len(TYPES)), 1)
+        ]
         self.collector = adopt_all(self.meters)
         self.twins = Twins(len(self.meters))
         self.now = START
@@ -125,7 +129,9 @@ class Bench:
         heard = np.full(len(frames), moment.timestamp())
         return ingest(TelegramBatch(self.collector, frames, heard, np.full(len(frames), -70, np.float32)))
 
-    def take_in(self, name: str, size: int, *, hours: int, limit: int | None = None, compare: bool = True) -> None:
+    def take_in(
+        self, name: str, size: int, *, hours: int, limit: int | None = None, compare: bool = True
+    ) -> None:
         took: list[float] = []
         bare: list[float] = []
         with_states: list[float] = []
@@ -180,7 +186,9 @@ class Bench:
             self.ingest([frame], self.now)
             took.append(time.perf_counter() - begun)
             time.sleep(max(0.0, 1 - took[-1]))
-        print(f"\n1 a second: p50 {1e3 * statistics.median(took):.1f} ms  p99 {1e3 * percentile(took):.1f} ms")
+        print(
+            f"\n1 a second: p50 {1e3 * statistics.median(took):.1f} ms  p99 {1e3 * percentile(took):.1f} ms"
+        )
 
     def memory(self) -> None:
         """A million telegrams, 20 surplus ones to each new one."""
@@ -227,7 +235,10 @@ class Twins:
         slot = int(moment.timestamp()) // 3600 * 3600
         tables = [
             (table, names, [(row[0] + TWIN, *row[1:]) for row in rows])
-            for table, names, rows in (*used_rows("telegram", slot, count), *used_rows("reading", slot, count))
+            for table, names, rows in (
+                *used_rows("telegram", slot, count),
+                *used_rows("reading", slot, count),
+            )
         ]
         ids, ones, at = self.states[first : first + count], [1] * count, [int(moment.timestamp())] * count
         columns = {"id": ids, "one": ones, "at": at, "rssi": [-70.0] * count}
@@ -304,7 +315,10 @@ def steps_timed(steps: dict[str, float]):
         (judge, "headers", "headers"),
         (ordinary, "batch", "decode"),
         (judge, "batch", "decode"),
-        *((column_store, name, "look up") for name in ("fetch", "fetch_numbered", "newest", "neighbours", "moment")),
+        *(
+            (column_store, name, "look up")
+            for name in ("fetch", "fetch_numbered", "newest", "neighbours", "moment")
+        ),
         *((column_store, name, "write rows") for name in ("insert", "upsert")),
         *((column_store, name, "write states") for name in ("change", "update")),
         (connection, "commit", "commit"),

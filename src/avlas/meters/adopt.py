@@ -98,9 +98,9 @@ def add_meters(utility: Utility, wanted: Sequence[tuple[Address, str]], road: st
     for maker, number, other in MeterAddress.objects.filter(
         meter__utility=utility,
         meter__serial__in={serial or address.identification for address, serial in wanted},
-        device_type__isnull=False,
     ).values_list("meter__manufacturer", "meter__serial", "device_type"):
-        types.setdefault((maker, number), set()).add(other)
+        if other is not None:
+            types.setdefault((maker, number), set()).add(other)
     rows = []
     for address, serial in wanted:
         number = serial or address.identification

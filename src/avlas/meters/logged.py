@@ -193,8 +193,8 @@ def write_ordinary(said: LoggedColumns) -> list[Logged]:
         there[at] = True
         # where registers were heard at different times nothing is passed over
         heard_at[at] = [_NEVER if one else when for one, when in zip(other, heard, strict=True)]
-        for code, column in zip(said.values, stored, strict=True):
-            values[code][at] = np.array(column, np.float64)
+        for code, found in zip(said.values, stored, strict=True):
+            values[code][at] = np.array(found, np.float64)  # None becomes NaN
     same = said.heard_at > heard_at[key]
     for code, column in said.values.items():
         same &= np.isnan(column) | (column == values[code][key])
@@ -214,7 +214,8 @@ def _says_all(said: LoggedColumns) -> np.ndarray:
         expected = np.array([code in one for one in told], bool)
         fits &= ~np.isnan(column) == expected[said.spec]
     missing = np.array([not one.keys() <= said.values.keys() for one in told], bool)
-    return fits & ~missing[said.spec]
+    fits &= ~missing[said.spec]
+    return fits
 
 
 def _insert(said: LoggedColumns, rows: np.ndarray) -> None:

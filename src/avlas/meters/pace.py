@@ -24,5 +24,6 @@ class Pace:
     def note(self, count: int, result: IngestResult) -> None:
         """Take note of what became of ``count`` telegrams."""
         fitting = int(count * _AIM_SECONDS / max(result.held_seconds, 1e-6))
-        if fitting < self.size or count >= self.size:  # a small batch says little about how large one may be
+        # a small batch that was quick says little about how large one may be
+        if count >= self.size or result.held_seconds > _AIM_SECONDS:
             self.size = max(_SMALLEST, min(fitting, 2 * self.size, _LARGEST))

@@ -245,8 +245,10 @@ class Kept:
     def and_also(self, other: Kept) -> Kept:
         """Both, one after the other."""
         names = ("meter", "slot", "code", "heard_at", "source", "state", "place", "rssi_dbm")
-        columns = (np.concatenate([getattr(self, name), getattr(other, name)]) for name in names)
-        return Kept(*columns, [*self.frames, *other.frames])
+        columns: dict[str, np.ndarray] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names
+        }
+        return Kept(**columns, frames=[*self.frames, *other.frames])
 
 
 def lock_meters(meter_ids: Collection[int]) -> None:
@@ -331,8 +333,8 @@ class Readings:
         """
         before = self._copy() if self.exists.any() else None
         emptied = self._places(anew)
-        for place in emptied:
-            self._empty(place)
+        for row in emptied:
+            self._empty(row)
         order = np.lexsort((kept.code, kept.heard_at, kept.slot, kept.meter))
         key = np.cumsum(begins(kept.meter[order], kept.slot[order])) - 1
         first = np.flatnonzero(begins(key))
@@ -354,10 +356,10 @@ class Readings:
             self.info_code[at] = np.where(info == NONE, columns.info_code[place], info)
             self.quality[at] |= np.where(columns.sensor_error[place], int(Quality.SENSOR_ERROR), 0)
             self._merge_specs(at, numbers[columns.now.format[spot]])
-            for row, one in zip(at.tolist(), place.tolist(), strict=True):
+            for number, one in zip(at.tolist(), place.tolist(), strict=True):
                 said = columns.other(one)
                 if said:
-                    self.other[row] = {**said, **self.other.get(row, {})}
+                    self.other[number] = {**said, **self.other.get(number, {})}
         return ~self.exists if before is None else self._changed(before)
 
     def write(self, changed: np.ndarray) -> None:

@@ -154,14 +154,20 @@ class Freshnesses:
         secured = self.secured.copy()
         np.maximum.at(secured, at, security)
         counting = np.flatnonzero(counter != NONE)
-        known = self.counter.copy()
-        known_at = self.counter_at.copy()
+        known, known_at = self.counter.copy(), self.counter_at.copy()
         if counting.size:
-            mine, number = at[counting], counter[counting]
+            mine, number, heard = at[counting], counter[counting], heard_at[counting]
             again = np.zeros(len(counting), bool)
             again[1:] = mine[1:] == mine[:-1]
-            suspect[counting] |= number <= np.where(again, np.roll(number, 1), self.counter[mine])
-            known[mine], known_at[mine] = number, heard_at[counting]  # of several the last one stays
+            rises = number > np.where(again, np.roll(number, 1), self.counter[mine])
+            # brought late, as by an import of a recording: the highest counter stays
+            late = (number < self.counter[mine]) & (heard - self.counter_at[mine] <= _ROADS_APART_SECONDS)
+            all_rise, all_late = np.ones(len(known), bool), np.ones(len(known), bool)
+            np.logical_and.at(all_rise, mine, rises)
+            np.logical_and.at(all_late, mine, late)
+            suspect[counting] |= ~(all_rise | all_late)[mine]
+            rising = counting[all_rise[mine]]
+            known[at[rising]], known_at[at[rising]] = counter[rising], heard_at[rising]  # the last one stays
         return suspect, Freshnesses(self.handle, secured, known, known_at)
 
 
