@@ -228,6 +228,7 @@ class Twins:
 
     def write(self, moment: datetime, first: int, count: int) -> tuple[float, float]:
         """Seconds for the rows of one batch, without and with meter states."""
+        import numpy as np
         from django.db import connection, transaction
 
         from avlas.meters import column_store
@@ -241,7 +242,12 @@ class Twins:
             )
         ]
         ids, ones, at = self.states[first : first + count], [1] * count, [int(moment.timestamp())] * count
-        columns = {"id": ids, "one": ones, "at": at, "rssi": [-70.0] * count}
+        columns = {
+            "id": np.array(ids),
+            "one": np.array(ones),
+            "at": np.array(at),
+            "rssi": np.full(count, -70.0),
+        }
         begun = time.perf_counter()
         with transaction.atomic(), connection.cursor() as cursor:
             for table, names, rows in tables:
@@ -259,7 +265,7 @@ class Twins:
                 connection, "meters_meterstate",
                 {"heard": "heard + new_one", "read": "read + new_one", "last_heard_at": "new_at", "state": "0",
                  "last_read_at": "new_at", "state_at": "new_at", "noted_at": "new_at", "rssi_dbm": "new_rssi"},
-                columns, {"rssi": "float8"},
+                columns,
             )  # fmt: skip
         return bare, bare + time.perf_counter() - begun
 
@@ -317,7 +323,7 @@ def steps_timed(steps: dict[str, float]):
         (judge, "batch", "decode"),
         *(
             (column_store, name, "look up")
-            for name in ("fetch", "fetch_numbered", "newest", "neighbours", "moment")
+            for name in ("fetch", "fetch_ids", "fetch_numbered", "newest", "neighbours", "moment")
         ),
         *((column_store, name, "write rows") for name in ("insert", "upsert")),
         *((column_store, name, "write states") for name in ("change", "update")),

@@ -253,12 +253,9 @@ class Kept:
 
 def lock_meters(meter_ids: Collection[int]) -> None:
     """Hold meters until the transaction ends: two of a meter's addresses may be heard by two processes at once."""
-    if connection.vendor == "postgresql" and meter_ids:  # SQLite has one writer at a time anyway
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT id FROM meters_meter WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-                [sorted(meter_ids)],
-            )
+    if connection.vendor == "postgresql":  # SQLite has one writer at a time anyway
+        ids = np.array(sorted(meter_ids), np.int64)
+        column_store.fetch_ids(connection, "meters_meter", ids, ("id",), " ORDER BY id FOR NO KEY UPDATE")
 
 
 def write_telegrams(kept: Kept, collector_id: int, *, new: bool) -> None:
@@ -386,7 +383,7 @@ class Readings:
         }
         info = self.info_code[rows]
         if codes is FLOAT_CODES or (info != NONE).any():
-            columns["info_code"] = [None if one == NONE else one for one in info.tolist()]
+            columns["info_code"] = column_store.nullable(info)
         other = [self.other.get(row) for row in rows.tolist()] if self.other else []
         if codes is FLOAT_CODES or any(other):
             columns["other"] = [_other_text(one) for one in other] if other else [None] * len(rows)

@@ -73,7 +73,6 @@ _READ = {
     "counter": "new_counter",
     "counter_at": "new_counter_at",
 }
-_TYPES = {"rssi": "float8", "security": "text", "model": "text", "medium": "text"}
 _WRITTEN = (
     "meter_id", "model", "medium", "security", "first_heard_at", "last_heard_at", "noted_at", "last_read_at",
     "last_collector_id", "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(),
@@ -225,7 +224,7 @@ class Rows:
         """Give the rows of the addresses with these handles (distinct, rising), found by id where it is known."""
         texts = [directory.text[handle] for handle in handles.tolist()]
         place_of = {one: place for place, one in enumerate(directory.state_id[handles].tolist()) if one}
-        rows = _select_ids(directory.utility_id, sorted(place_of), "")
+        rows = _select_ids(directory.utility_id, np.array(sorted(place_of), np.int64), "")
         # an id may be remembered from a transaction that was rolled back
         found = [(place_of[row[0]], row) for row in rows if texts[place_of[row[0]]] == row[1]]
         if len(found) < len(handles):
@@ -269,7 +268,7 @@ def lock(
             continue
         if connection.vendor != "postgresql":  # SQLite has one writer at a time anyway
             return rows
-        held = _select_ids(directory.utility_id, np.sort(rows.id).tolist(), " ORDER BY id FOR NO KEY UPDATE")
+        held = _select_ids(directory.utility_id, np.sort(rows.id), " ORDER BY id FOR NO KEY UPDATE")
         if len(held) == len(handles):  # else one was forgotten a moment ago
             place_of = {one: place for place, one in enumerate(rows.id.tolist())}
             return Rows.of(handles, [(place_of[row[0]], row) for row in held])
@@ -332,46 +331,39 @@ class Sightings:
     def write(self, collector_id: int) -> None:
         """Add it all to the rows."""
         rows = np.flatnonzero(self.moved)
-        columns: column_store.Columns = {
-            "id": self.id[rows].tolist(),
-            "meter_id": self.meter_id[rows].tolist(),
-            "last": self.last_heard_at[rows].tolist(),
-            "collector": [collector_id] * len(rows),
+        columns: dict[str, np.ndarray | list[str]] = {
+            "id": self.id[rows],
+            "meter_id": self.meter_id[rows],
+            "last": self.last_heard_at[rows],
+            "collector": np.full(len(rows), collector_id, np.int64),
         }
-        column_store.change(connection, _TABLE, _MOVED, columns, _TYPES)
+        column_store.change(connection, _TABLE, _MOVED, columns)
         for read, assignments in ((False, _HEARD), (True, _HEARD | _READ)):
             rows = np.flatnonzero((self.read > 0) == read)
-            if not rows.size:
-                continue
             columns = {
-                "id": self.id[rows].tolist(),
-                "heard": self.heard[rows].tolist(),
-                "surplus": self.surplus[rows].tolist(),
-                "first": self.first_heard_at[rows].tolist(),
-                "last": self.last_heard_at[rows].tolist(),
-                "rssi": column_store.nullable(self.rssi_dbm[rows]),
-                "now": [int(time.time())] * len(rows),
+                "id": self.id[rows],
+                "heard": self.heard[rows],
+                "surplus": self.surplus[rows],
+                "first": self.first_heard_at[rows],
+                "last": self.last_heard_at[rows],
+                "rssi": self.rssi_dbm[rows],
+                "now": np.full(len(rows), int(time.time()), np.int64),
             }
             if read:
                 columns |= {
-                    "read": self.read[rows].tolist(),
-                    "read_at": self.last_read_at[rows].tolist(),
-                    **{
-                        name: [getattr(self, name)[row] for row in rows.tolist()]
-                        for name in ("security", "model", "medium")
-                    },
-                    "info": _or_none(self.info_code[rows]),
-                    "info_at": self.info_at[rows].tolist(),
-                    "clock": _or_none(self.clock_error[rows]),
-                    "secured": self.secured[rows].tolist(),
-                    "counter": _or_none(self.counter[rows]),
-                    "counter_at": _or_none(self.counter_at[rows]),
+                    "read": self.read[rows],
+                    "read_at": self.last_read_at[rows],
+                    "security": [self.security[row] for row in rows.tolist()],
+                    "model": [self.model[row] for row in rows.tolist()],
+                    "medium": [self.medium[row] for row in rows.tolist()],
+                    "info": self.info_code[rows],
+                    "info_at": self.info_at[rows],
+                    "clock": self.clock_error[rows],
+                    "secured": self.secured[rows],
+                    "counter": self.counter[rows],
+                    "counter_at": self.counter_at[rows],
                 }
-            column_store.change(connection, _TABLE, assignments, columns, _TYPES)
-
-
-def _or_none(column: np.ndarray) -> list[int | None]:
-    return [None if one == NONE else one for one in column.tolist()]
+            column_store.change(connection, _TABLE, assignments, columns)
 
 
 def write_states(
@@ -396,17 +388,10 @@ def write_states(
     column_store.update(connection, _TABLE, columns, "id")
 
 
-def _select_ids(utility_id: int, ids: list[int], end: str) -> list[tuple[Any, ...]]:
-    if not ids:
-        return []
-    among, parameter = column_store.among(connection, "id", ids)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(_LOCKED)} FROM {_TABLE} WHERE {among} AND utility_id = %s{end}",
-            [parameter, utility_id],
-        )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+def _select_ids(utility_id: int, ids: np.ndarray, end: str) -> list[tuple[Any, ...]]:
+    return column_store.fetch_ids(
+        connection, _TABLE, ids, _LOCKED, f" AND utility_id = {int(utility_id)}{end}"
+    )
 
 
 def _select(utility_id: int, addresses: list[str], columns: Iterable[str]) -> list[tuple[Any, ...]]:
