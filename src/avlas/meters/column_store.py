@@ -94,9 +94,19 @@ def _keys_source(connection: BaseDatabaseWrapper, keys: Mapping[str, np.ndarray]
     if connection.vendor == "postgresql":
         arrays = ", ".join("%s::bigint[]" for _ in names)
         return f"unnest({arrays}) AS k({', '.join(names)})", list(keys.values())
-    rows = json.dumps(list(zip(*(keys[name].tolist() for name in names), strict=True)))
-    picked = ", ".join(f"value->>{place} AS {name}" for place, name in enumerate(names))
+    picked, rows = _picked(keys)
     return f"(SELECT {picked} FROM json_each(%s)) AS k", [rows]
+
+
+def _picked(keys: Mapping[str, np.ndarray]) -> tuple[str, str]:
+    """Give the columns of SQLite's json_each that are the key columns, and the JSON; what never changes stays out."""
+    varying = [name for name, column in keys.items() if (column != column[0]).any()] or list(keys)[:1]
+    fixed = [f"{int(column[0])} AS {name}" for name, column in keys.items() if name not in varying]
+    if len(varying) == 1:
+        return ", ".join([f"value AS {varying[0]}", *fixed]), json.dumps(keys[varying[0]].tolist())
+    picked = [f"value->>{place} AS {name}" for place, name in enumerate(varying)]
+    rows = zip(*(keys[name].tolist() for name in varying), strict=True)
+    return ", ".join([*picked, *fixed]), json.dumps(list(rows))
 
 
 def _select(
@@ -148,12 +158,12 @@ def fetch_numbered(
             f" AS k({', '.join(names)}, number) JOIN {table} t ON {on} WHERE t.slot_at BETWEEN {first} AND {last}",
             list(keys.values()),
         )
-    picked = ", ".join(f"value->>{place} AS {name}" for place, name in enumerate(names))
+    picked, rows = _picked(keys)
     return _select(
         connection,
         f"SELECT k.number, {listed} FROM (SELECT key AS number, {picked} FROM json_each(%s)) AS k"
         f" CROSS JOIN {table} t ON {on}",
-        [json.dumps(list(zip(*(keys[name].tolist() for name in names), strict=True)))],
+        [rows],
     )
 
 
