@@ -135,7 +135,7 @@ class Bench:
         took: list[float] = []
         bare: list[float] = []
         with_states: list[float] = []
-        count = 0
+        count, held = 0, 0.0
         steps = dict.fromkeys(STEPS, 0.0)
         for _ in range(hours):
             frames = self.send(limit)
@@ -143,7 +143,7 @@ class Bench:
                 part = frames[start : start + size]
                 with steps_timed(steps):
                     begun = time.perf_counter()
-                    self.ingest(part, self.now)
+                    held = max(held, self.ingest(part, self.now).held_seconds)
                     took.append(time.perf_counter() - begun)
                 count += len(part)
                 if compare:
@@ -160,7 +160,8 @@ class Bench:
         told = ", ".join(f"{step} {1e6 * spent / count:.1f}" for step, spent in steps.items())
         print(f"  us a telegram: {told}")
         rest = sum(took) - steps["headers"] - steps["decode"]
-        print(f"  without decoding {count / rest:,.0f}/s; most goes to: {max(steps, key=steps.get)}")
+        print(f"  without decoding {count / rest:,.0f}/s; most goes to: {max(steps, key=steps.get)};"
+              f" others waited {1e3 * held:.0f} ms at most")  # fmt: skip
 
     def surplus(self, name: str, each: int) -> None:
         """The slot is full: the same meters again, a few seconds later."""
