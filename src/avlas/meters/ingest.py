@@ -9,9 +9,11 @@ if another process was faster in anything that matters, the batch is judged anew
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,7 +92,14 @@ def ingest(telegrams: TelegramBatch) -> IngestResult:
     result, layouts_learnt = _judge_and_store(telegrams, heads, utility_id)
     if layouts_learnt and not telegrams.again:
         retro.decode_new_layouts()
+    _leave_alone_what_is_loaded()
     return result
+
+
+@cache
+def _leave_alone_what_is_loaded() -> None:
+    """After the first batch all that lasts is in memory: the garbage collector need not go through it ever again."""
+    gc.freeze()
 
 
 class _Overtaken(Exception):  # noqa: N818
