@@ -30,10 +30,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "collect": {"decode", "reports.calc", "system", "meters", "collect.drivers"},
     "notify": {"decode", "reports", "system", "meters"},
     "transfer": {"decode", "reports", "system", "meters"},
-    "web": {"decode", "reports", "system", "meters", "collect", "notify", "transfer", "simulate"},
+    "web": {
+        "decode",
+        "reports",
+        "system",
+        "meters",
+        "collect",
+        "notify",
+        "transfer",
+        "simulate",
+        "job_kinds",
+    },
 }
-# The shell around the parts: it starts them, so it may import all of them; no part imports the shell.
-SHELL = {"__main__", "asgi", "cli", "demo", "migrate", "serve", "settings", "urls", "work"}
+# The shell around the parts: it starts them, so it may import all of them; no part imports the shell, but the
+# pages show the list of what the worker can do.
+SHELL = {"__main__", "asgi", "cli", "demo", "job_kinds", "migrate", "serve", "settings", "urls", "work"}
 
 WITHOUT_DJANGO = {"decode", "simulate", "reports.calc", "collect.drivers", "concentrate"}
 DECODE_MAY_USE = {"numpy", "cryptography", "fastcrc"}  # beside the standard library

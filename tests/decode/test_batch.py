@@ -222,6 +222,17 @@ def test_noise_does_not_push_good_plans_out():
     assert not at_once(KNOWN, None, layouts).errors
 
 
+def test_any_number_of_shapes_is_kept_within_bounds(monkeypatch):
+    monkeypatch.setattr("avlas.decode.batch.decoding._SHAPES", 50)
+    layouts = Layouts.shipped()
+    at_once(KNOWN, None, layouts)
+    for version in range(120):
+        noise = KNOWN[0].replace(b"\x41\x04", bytes([version, 0x07]))
+        assert not at_once([noise], None, layouts).errors
+    assert len(layouts.plans.shapes) <= 51
+    assert not at_once(KNOWN, None, layouts).errors
+
+
 def test_rows_may_be_chosen_and_columns_joined():
     meters = [samples.meters(name, 1, 2)[0] for name in ("multical403", "multical21", "diehl_sharky")]
     frames = [frame for meter in meters for frame in sent(meter, 5)]

@@ -122,6 +122,37 @@ def read_all(tell: Callable[[Any], None], rounds: int) -> str:
     return "done"
 
 
+def take_in_around(
+    tell: Callable[[Any], None], collector_id: int, batches: list[Batch], signal: str
+) -> dict[str, int]:
+    """Take in the first batch, tell its states, wait for the file ``signal``, and take in the second."""
+    found: dict[str, int] = {}
+    for batch in batches:
+        if found:
+            tell(found)
+            while not Path(signal).exists():
+                time.sleep(0.01)
+        result = ingest(
+            TelegramBatch(
+                collector_id,
+                [frame for _, frame in batch],
+                np.array([at for at, _ in batch], np.float64),
+                np.full(len(batch), np.nan, np.float32),
+            )
+        )
+        found = {state.name: count for state, count in result.states.items() if count}
+    return found
+
+
+def replace_key(tell: Callable[[Any], None], maker: str, identification: str, key: str) -> None:
+    """Store another key for a meter, as the page does."""
+    from avlas.meters.keys import Who
+    from avlas.meters.keys import add as add_key
+    from avlas.system.models import Utility
+
+    add_key(Utility.objects.get(), identification, key, Who(), maker)
+
+
 def dump(tell: Callable[[Any], None]) -> dict[str, list[tuple]]:
     """All rows that ingest wrote."""
     found = {}

@@ -108,3 +108,24 @@ def test_import_deletes_a_long_read_and_live_telegrams_at_once(tmp_path):
         assert [one[-1:] for one in said] == [["done"]] * 4
         assert said[2][:-1] == [100] * 8
         assert kept(do(busy, other_process.dump)) == kept(expected)
+
+
+def test_a_key_changed_by_one_process_is_used_by_the_very_next_batch_of_another(tmp_path):
+    """The processes have nothing in common but the database: contexts of the old key must not be used again."""
+    meter = samples.meters("multical403", 1, 5)[0]
+    batches = [
+        [(at.timestamp(), samples.next_telegram(meter, at, 7))]
+        for at in (START + timedelta(hours=hour) for hour in range(3))
+    ]
+    maker, number, key = meter.type.manufacturer, meter.identification, meter.key.hex()
+    signal = tmp_path / "changed"
+    with other_process.database("keys", tmp_path) as address:
+        collector, _ = do(address, other_process.prepare, batches[0], [(maker, number, "00" * 16)])
+        other = Other(address, other_process.take_in_around, collector, batches[1:], str(signal))
+        assert other.ear.recv() == {"WRONG_KEY": 1}
+        do(address, other_process.replace_key, maker, number, key)
+        signal.touch()
+        assert other.said()[-1] == {"READ": 1}
+        there = do(address, other_process.dump)
+    assert [row[1] for row in there["telegram"]], "the raw telegrams are kept"
+    assert len(there["reading"]) >= 3, "what waited for the right key was read as well"

@@ -108,10 +108,10 @@ def _rotate() -> int:
     from django.utils.translation import gettext as _
 
     from avlas.meters.keys import seal_all_again
-    from avlas.system import audit, secrets
+    from avlas.system import audit, outbox, secrets
 
     def seal(old: secrets.MasterKey, new: secrets.MasterKey) -> int:
-        count = seal_all_again(old, new)
+        count = seal_all_again(old, new) + outbox.seal_all_again(old, new)
         audit.record("keys.rotated", utility=None, target=new.id, detail={"from": old.id, "keys": count})
         return count
 

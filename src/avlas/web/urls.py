@@ -3,7 +3,21 @@
 from allauth.account import views as allauth_views
 from django.urls import include, path
 
-from avlas.web.pages import account, explain, heard, home, import_file, keys, meter, meter_list, receivers
+from avlas.web.pages import (
+    account,
+    explain,
+    heard,
+    home,
+    import_file,
+    jobs,
+    keys,
+    mail_server,
+    meter,
+    meter_list,
+    outgoing,
+    receivers,
+    webhooks,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -27,6 +41,24 @@ urlpatterns = [
     path("keys/add/", keys.add, name="key_add"),
     path("keys/<int:pk>/test/", keys.test, name="key_test"),
     path("keys/<int:pk>/delete/", keys.delete, name="key_delete"),
+    path("jobs/", jobs.jobs, name="jobs"),
+    path("jobs/add/", jobs.add, name="job_add"),
+    path("jobs/<int:pk>/", jobs.job, name="job"),
+    path("jobs/<int:pk>/edit/", jobs.edit, name="job_edit"),
+    path("jobs/<int:pk>/run/", jobs.run_now, name="job_run_now"),
+    path("jobs/<int:pk>/switch/", jobs.switch, name="job_switch"),
+    path("jobs/<int:pk>/delete/", jobs.delete, name="job_delete"),
+    path("jobs/<int:pk>/runs/<int:run>/", jobs.run, name="job_run"),
+    path("messages/", outgoing.messages, name="messages"),
+    path("messages/<int:pk>/", outgoing.message, name="message"),
+    path("messages/<int:pk>/again/", outgoing.send_again, name="message_send_again"),
+    path("mail-server/", mail_server.mail_server, name="mail_server"),
+    path("webhooks/", webhooks.webhooks, name="webhooks"),
+    path("webhooks/add/", webhooks.add, name="webhook_add"),
+    path("webhooks/<int:pk>/", webhooks.edit, name="webhook_edit"),
+    path("webhooks/<int:pk>/test/", webhooks.test, name="webhook_test"),
+    path("webhooks/<int:pk>/secret/", webhooks.new_secret, name="webhook_new_secret"),
+    path("webhooks/<int:pk>/delete/", webhooks.delete, name="webhook_delete"),
     path("account/sign-in/", account.SignIn.as_view(), name="account_login"),
     path("account/sign-out/", allauth_views.logout, name="account_logout"),
     path("account/password/", allauth_views.password_change, name="account_change_password"),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from avlas.decode.compact import Layouts
     from avlas.decode.types import Telegram
 
+_SHAPES = 4096  # kept; no fleet has a tenth of it
 _PLANS = 32  # a shape; further layouts stay with the single decoder
 _ON_PROBATION = 4  # of them that were seen once only
 _HOPELESS = 8  # telegrams in vain until a shape goes through the single decoder at once
@@ -87,24 +88,34 @@ class Plans:
 
     def __init__(self) -> None:
         self.shapes: list[Shape] = []
-        self._known = np.empty(0, np.int64)  # sorted
-        self._number = np.empty(0, np.int64)
+        self._known = np.empty(0, np.int64)  # the shapes' numbers, sorted
+        self._place = np.empty(0, np.int64)  # where each stands in ``shapes``
 
-    def numbers(self, shapes: np.ndarray) -> np.ndarray:
-        """For each shape (int64, not 0) its place in ``shapes``; new ones are added."""
+    def places(self, numbers: np.ndarray) -> np.ndarray:
+        """For each shape's number (int64, not 0) its place in ``shapes``; new ones are added."""
         known = self._known
-        at = np.minimum(np.searchsorted(known, shapes), max(len(known) - 1, 0))
-        if not len(known) or (known[at] != shapes).any():
-            new = np.setdiff1d(shapes, known)
-            first = len(self.shapes)
-            self.shapes += [Shape() for _ in new]
-            both = np.concatenate([known, new])
-            numbers = np.concatenate([self._number, np.arange(first, first + len(new))])
-            order = np.argsort(both)
-            self._known, self._number = both[order], numbers[order]
-            at = np.searchsorted(self._known, shapes)
-        places: np.ndarray = self._number[at]
+        at = np.minimum(np.searchsorted(known, numbers), max(len(known) - 1, 0))
+        if not len(known) or (known[at] != numbers).any():
+            if len(known) >= _SHAPES:
+                self._drop_noise()
+            self._add(np.setdiff1d(numbers, self._known))
+            at = np.searchsorted(self._known, numbers)
+        places: np.ndarray = self._place[at]
         return places
+
+    def _add(self, new: np.ndarray) -> None:
+        first = len(self.shapes)
+        self.shapes += [Shape() for _ in new]
+        both = np.concatenate([self._known, new])
+        places = np.concatenate([self._place, np.arange(first, first + len(new))])
+        order = np.argsort(both)
+        self._known, self._place = both[order], places[order]
+
+    def _drop_noise(self) -> None:
+        """Keep the shapes of which a layout was confirmed: damage and forgery make any number of others."""
+        worth = np.array([self.shapes[place].is_known for place in self._place.tolist()], bool)
+        self.shapes = [self.shapes[place] for place in self._place[worth].tolist()]
+        self._known, self._place = self._known[worth], np.arange(len(self.shapes))
 
 
 def batch(heads: Headers, rows: np.ndarray | None, ring: Keyring, layouts: Layouts) -> Columns:
@@ -156,7 +167,7 @@ class _Run:
     def _by_shape(self, rows: np.ndarray) -> None:
         if not rows.size:
             return
-        numbers = self.plans.numbers(self.heads.shape[self.at[rows]])
+        numbers = self.plans.places(self.heads.shape[self.at[rows]])
         order = np.argsort(numbers << 32 | self.handles[rows], kind="stable")
         rows, numbers = rows[order], numbers[order]
         starts = np.flatnonzero(np.concatenate([[True], numbers[1:] != numbers[:-1]])).tolist()
