@@ -20,7 +20,7 @@ if not apps.ready:
     django.setup()
 
 import numpy as np
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from avlas.decode.compact import shipped_layouts
 from avlas.decode.family_files import shipped as shipped_families
@@ -92,6 +92,33 @@ def take_in(
             )
         )
         tell(number)
+    return "done"
+
+
+def delete_old(tell: Callable[[Any], None], rows: int, rounds: int) -> str:
+    """Make ``rows`` raw telegrams of long ago, and delete them as retention does; again and again."""
+    from avlas.meters import housekeeping
+
+    housekeeping._CHUNK = 20
+    long_ago = 1_600_000_000
+    for _ in range(rounds):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO telegram (meter_id, slot_at, class_code, heard_at, collector_id, state, frame)"
+                " VALUES (%s, %s, 1, %s, 1, 0, %s)",
+                [(10**9 + number, long_ago, long_ago, b"old") for number in range(rows)],
+            )
+        tell(housekeeping.tidy()["raw telegrams"])
+    return "done"
+
+
+def read_all(tell: Callable[[Any], None], rounds: int) -> str:
+    """Read all readings slowly in one go, as a long export does; again and again."""
+    for _ in range(rounds):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM reading ORDER BY meter_id, slot_at")
+            while cursor.fetchmany(20):
+                time.sleep(0.001)
     return "done"
 
 
