@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own commands and their flags."""
     commands = parser.add_subparsers(dest="what", required=True, metavar="import|add|list|rotate")
     take = commands.add_parser("import", help="take in a KEM, KEM2 or CSV file")
-    take.add_argument("file", type=Path)
+    take.add_argument("file", type=Path, help="the KEM, KEM2 or CSV file")
     take.add_argument(
         "--password",
         help=f"the file's password; better asked for, or in {PASSWORD_ENVIRONMENT}, than given here",

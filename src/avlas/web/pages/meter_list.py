@@ -162,11 +162,14 @@ def _either_case(letter: str) -> str:
 
 
 def _in_reading_order(key: str) -> str:
-    """SQL that orders a text as Swedish does, names in Å before those in Ä.
+    """SQL that orders a text as Swedish does, Å before Ä before Ö, all after Z.
 
-    PostgreSQL's own collation already does; SQLite goes by code points.
+    PostgreSQL's own collation does. SQLite goes by code points, where Ä stands before Å and ä before å; a collation of
+    our own, or putting small and large letters together, would make the list of 100,000 meters several times slower.
     """
-    return key if connection.vendor != "sqlite" else f"replace({key}, 'Ä', 'Å\uffff') COLLATE NOCASE"
+    if connection.vendor != "sqlite":
+        return key
+    return f"replace(replace({key}, 'Ä', 'Å\uffff'), 'ä', 'å\uffff') COLLATE NOCASE"
 
 
 def find_meters(
