@@ -40,11 +40,10 @@ def keys_of(meters):
 
 
 def kept(dump):
-    """Without what tells who came first: collector and signal of a telegram, ids of formats, what was surplus."""
-    reading = [(*row[:6], *row[7:]) for row in dump["reading"]]
+    """Without what tells who came first: collector and signal of a telegram, what was surplus."""
     telegram = [(*row[:4], *row[6:]) for row in dump["telegram"]]
     heard = [(address, heard, last) for address, heard, _, _, last in dump["meters_meterstate"]]
-    return reading, telegram, dump["meters_infoevent"], heard
+    return dump["reading"], telegram, dump["meters_infoevent"], heard
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["the same telegrams", "every other telegram"])

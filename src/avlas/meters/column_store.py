@@ -336,6 +336,35 @@ def change(
         cursor.executemany(f"UPDATE {table} SET {listed} WHERE id = ?{numbers['id']}", rows)
 
 
+def add_missing(
+    connection: BaseDatabaseWrapper,
+    table: str,
+    columns: Mapping[str, np.ndarray | list[str]],
+    same: Mapping[str, int | str | None],
+) -> None:
+    """Insert rows, except where a unique column has the value already.
+
+    ``columns``: as for ``change``, in the order in which to insert; ``same``: what all rows have in common.
+    """
+    names = [*columns, *same]
+    listed = ", ".join(names)
+    if connection.vendor == "postgresql":
+        arrays = ", ".join("%s::text[]" if isinstance(one, list) else "%s" for one in columns.values())
+        picked = ", ".join([*(f"l.{name}" for name in columns), *("%s" for _ in same)])
+        _ask(
+            connection,
+            f"INSERT INTO {table} ({listed}) SELECT {picked} FROM unnest({arrays}) AS l({', '.join(columns)})"
+            " ON CONFLICT DO NOTHING",
+            [*same.values(), *columns.values()],
+        )
+        return
+    marks = ", ".join(["%s"] * len(names))
+    alike = tuple(same.values())
+    rows = [(*row, *alike) for row in zip(*(nullable(column) for column in columns.values()), strict=True)]
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {table} ({listed}) VALUES ({marks}) ON CONFLICT DO NOTHING", rows)
+
+
 def nullable(column: np.ndarray | list[Any]) -> list[Any]:
     """Give a column as a list in which NaN, or NONE among int64, has become None."""
     if isinstance(column, list):

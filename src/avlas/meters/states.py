@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -276,29 +277,40 @@ def lock(
 
 def _make(directory: Directory, handles: list[int], first_heard_at: list[int]) -> None:
     """Make state rows for addresses heard for the first time, so that they can be locked and counted on."""
-    new = []
-    for handle, heard in sorted(
-        zip(handles, first_heard_at, strict=True), key=lambda one: directory.text[one[0]]
-    ):
-        address = address_of(directory.address[handle])
-        known = find(address)
-        new.append(
-            MeterState(
-                utility_id=directory.utility_id,
-                address=directory.text[handle],
-                meter_id=int(directory.meter_id[handle]) or None,
-                manufacturer=address.manufacturer,
-                identification=address.identification,
-                version=address.version,
-                device_type=address.device_type,
-                model=known[1].model if known else "",
-                medium=medium(address.device_type),
-                first_heard_at=heard,
-                last_heard_at=heard,
-                noted_at=int(time.time()),
-            )
-        )
-    MeterState.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
+    # by address, in all processes: nobody waits in a circle
+    order = sorted(zip(handles, first_heard_at, strict=True), key=lambda one: directory.text[one[0]])
+    addresses = [address_of(directory.address[handle]) for handle, _ in order]
+    families = [find(address) for address in addresses]
+    meter = directory.meter_id[[handle for handle, _ in order]]
+    heard = np.array([at for _, at in order], np.int64)
+    columns: dict[str, np.ndarray | list[str]] = {
+        "address": [directory.text[handle] for handle, _ in order],
+        "meter_id": np.where(meter > 0, meter, NONE),
+        "manufacturer": [address.manufacturer for address in addresses],
+        "identification": [address.identification for address in addresses],
+        "version": np.array([address.version for address in addresses], np.int64),
+        "device_type": np.array([address.device_type for address in addresses], np.int64),
+        "model": [found[1].model if found else "" for found in families],
+        "medium": [medium(address.device_type) for address in addresses],
+        "first_heard_at": heard,
+        "last_heard_at": heard,
+    }
+    same = _defaults() | {"utility_id": directory.utility_id, "noted_at": int(time.time())}
+    same = {name: value for name, value in same.items() if name not in columns}
+    column_store.add_missing(connection, _TABLE, columns, same)
+
+
+@cache
+def _defaults() -> dict[str, int | str | None]:
+    """What a new row holds where nothing else is said."""
+    found: dict[str, int | str | None] = {}
+    for one in MeterState._meta.concrete_fields:  # noqa: SLF001 - Django's documented way to a model's fields
+        value = one.get_default()
+        if isinstance(value, list):
+            found[one.attname] = "[]"
+        elif not one.primary_key:
+            found[one.attname] = int(value) if isinstance(value, int) else value
+    return found
 
 
 @dataclass(slots=True)
