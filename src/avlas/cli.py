@@ -75,6 +75,12 @@ COMMANDS = [
     Command("migrate", "avlas.migrate", "create or upgrade the database", "skapa eller uppgradera databasen"),
     Command("decode", "avlas.decode.command", "explain telegrams", "förklara telegram"),
     Command(
+        "families",
+        "avlas.meters.command_families",
+        "known meter types, files of your own",
+        "kända mätartyper, egna filer",
+    ),
+    Command(
         "simulate",
         "avlas.simulate.command",
         "make telegrams of invented meters",

@@ -19,13 +19,15 @@ from datetime import date
 from decimal import Decimal
 from json import dumps
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avlas.decode.afl import Assembler
 from avlas.decode.compact import Layouts
 from avlas.decode.errors import DecodeError
 from avlas.decode.explain import explain, explain_bad_input, explain_error, render
-from avlas.decode.families import assign, meter_address
+from avlas.decode.families import assign, hand_over, meter_address
+from avlas.decode.family_files import FORMATS, own_families
 from avlas.decode.single import telegram
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
     from avlas.decode.types import Address, InfoCode, Record, Telegram
 
-FORMATS = ("auto", "a", "a-crc", "b-crc", "wired")
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _BETWEEN = re.compile(r"[_|:]")
 _KEY_LENGTH = 32
@@ -52,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "telegrams", nargs="*", metavar="HEX", help="a telegram; without any: one a line on stdin"
     )
-    parser.add_argument("--key", type=_key, metavar="HEX", help="the meter's key, 32 hexadecimal digits")
+    parser.add_argument(
+        "--key", type=hexadecimal_key, metavar="HEX", help="the meter's key, 32 hexadecimal digits"
+    )
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -68,13 +71,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=_language(),
         help="of the explanation (default: %(default)s)",
     )
+    parser.add_argument(
+        "--families", type=Path, metavar="DIR", help="a folder with meter family files of your own"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Decode everything given; the exit status is 0 whatever the telegrams were."""
+    if args.families:
+        _read_families(args.families)
     decoder = _Decoder(args.format)
     for number, line in _numbered(args.telegrams or _standard_input()):
-        parsed = _parse(line, args.key)
+        parsed = parse_line(line, args.key)
         answer = (
             _answer_json(parsed, number, decoder)
             if args.json
@@ -82,6 +90,17 @@ def run(args: argparse.Namespace) -> int:
         )
         print(answer, flush=True)
     return 0
+
+
+def _read_families(folder: Path) -> None:
+    """Hand the decoder the family files of a folder; bad ones are named with file and line and passed over."""
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {folder}")
+    texts = {path.stem: path.read_text("utf-8", "replace") for path in folder.glob("*.toml")}
+    own, wrong = own_families(texts)
+    hand_over(own)
+    for one in wrong:
+        print(f"{folder / one.name}.toml:{one.line}: {one.message}", file=sys.stderr)
 
 
 class _Decoder:
@@ -236,13 +255,13 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
-def _parse(line: str, default_key: bytes | None) -> tuple[bytes, bytes | None] | BadInput:
+def parse_line(line: str, default_key: bytes | None) -> tuple[bytes, bytes | None] | BadInput:
     """Frame and key of one line, or what is wrong with it."""
     words = _BETWEEN.sub("", line).split()
     key = default_key
     if len(words) > 1 and len(words[-1]) > 2:
         try:
-            key = _key(words.pop())
+            key = hexadecimal_key(words.pop())
         except argparse.ArgumentTypeError as error:
             return BadInput(str(error))
     if len(words) > 1 and any(len(word) != 2 for word in words):
@@ -256,7 +275,8 @@ def _parse(line: str, default_key: bytes | None) -> tuple[bytes, bytes | None] |
     return BadInput(f"{len(text)} hexadecimal digits are no whole number of bytes")
 
 
-def _key(text: str) -> bytes:
+def hexadecimal_key(text: str) -> bytes:
+    """A key of 16 bytes from its digits. Raises ArgumentTypeError with what is wrong."""
     if len(text) != _KEY_LENGTH:
         raise argparse.ArgumentTypeError(f"a key is {_KEY_LENGTH} hexadecimal digits, not {len(text)}")
     if not _HEX.fullmatch(text):

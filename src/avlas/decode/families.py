@@ -180,6 +180,7 @@ _SIMPLE = {  # quantity -> register, the same for every medium
     "operating_time": "operating_hours",
 }
 _ERROR_FLAGS = "FD17"
+_own: tuple[Family, ...] = ()
 _CONVERTERS = frozenset({0x36, 0x37})
 _ADDRESS_LENGTH = 8
 _TECHEM_TYPES = {0x43: 0x04, 0xC3: 0x04, 0x62: 0x06, 0x72: 0x16, 0x80: 0x08, 0xF0: 0x1A}
@@ -279,8 +280,24 @@ def find(address: Address | None) -> tuple[Family, Who] | None:
 
 
 def named(name: str) -> Family | None:
-    """The family with this file name, e.g. "multical_403"."""
-    return next((family for family in shipped() if family.name == name), None)
+    """The family with this file name, e.g. "multical_403"; the user's own before the program's."""
+    return next((family for family in known() if family.name == name), None)
+
+
+def hand_over(own: Iterable[Family]) -> None:
+    """The user's own families, in place of those handed over before.
+
+    They come before the program's: a meter that both know is the user's. Whoever starts a process hands
+    them over before it decodes the first telegram; nothing is read from files here.
+    """
+    global _own  # noqa: PLW0603 - part of the table of families, as fixed while decoding as the shipped ones
+    _own = tuple(own)
+    _by_address.cache_clear()
+
+
+def known() -> tuple[Family, ...]:
+    """All families: the user's own, then the program's."""
+    return _own + shipped()
 
 
 def medium(device_type: int, language: str = "en") -> str:
@@ -361,7 +378,7 @@ def status_meanings(status: int | None, family: Family | None = None) -> tuple[I
 def _by_address() -> dict[tuple[str, int, int], tuple[Family, Who]]:
     return {
         (who.manufacturer, who.version, device_type): (family, who)
-        for family in shipped()
+        for family in reversed(known())  # the last one stays, and that is the user's
         for who in family.meters
         for device_type in who.device_types
     }

@@ -17,9 +17,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avlas.decode.registers import BY_CODE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 QUANTITIES = frozenset(
     {
@@ -38,6 +41,7 @@ QUANTITIES = frozenset(
         "humidity",
     }
 )
+FORMATS = ("auto", "a", "a-crc", "b-crc", "wired")  # of a sample: as of single.telegram
 FUNCTIONS = frozenset({"instantaneous", "maximum", "minimum", "error"})
 ROADS = {
     "drive_by": ("Drive-by (trådlös M-Bus)", "Drive-by (wireless M-Bus)"),
@@ -173,6 +177,31 @@ class Family:
     samples: tuple[Sample, ...] = field(repr=False)
 
 
+_STRINGS = frozenset(
+    [
+        "manufacturer",
+        "model",
+        "code",
+        "vib",
+        "quantity",
+        "function",
+        "unit",
+        "of",
+        "scale",
+        "number",
+        "sv",
+        "en",
+        "title",
+        "telegram",
+        "key",
+        "format",
+        "source",
+        "extends",
+        "target_date_stamp",
+    ]
+)
+_WHOLE_NUMBERS = frozenset(["version", "tariff", "subunit", "at", "length", "severity", "first_bit", "bits"])
+_LISTS = frozenset(["device_types", "roads", "features", "digits"])
 _TOP = {
     "title",
     "extends",
@@ -229,10 +258,10 @@ def problems(name: str, files: dict[str, dict[str, Any]]) -> list[str]:
     found = [f"unknown key {key!r}; known are {', '.join(sorted(_TOP))}" for key in raw if key not in _TOP]
     if not str(raw.get("title", "")).strip():
         found.append("title is missing")
-    found += _extends_problems(name, files)
     found += _entry_problems(raw)
     if found:
         return found
+    found += _extends_problems(name, files)
     for index, who in enumerate(raw.get("meter", []), 1):
         found += [f"meter {index}: {text}" for text in _meter_problems(who)]
     for index, rule in enumerate(raw.get("register", []), 1):
@@ -300,6 +329,93 @@ def shipped() -> tuple[Family, ...]:
     return tuple(build(name, files) for name in sorted(files) if files[name].get("meter"))
 
 
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """What is wrong with a user's own family file, and where."""
+
+    name: str  # file stem
+    line: int
+    message: str
+
+
+def own_families(texts: Mapping[str, str]) -> tuple[tuple[Family, ...], tuple[FileProblem, ...]]:
+    """The families in a user's own files (file stem -> content), and what is wrong with the others.
+
+    A bad file never stops the rest. A file may extend another of the user's or one of the program's; two of
+    the user's files must not claim the same meter.
+    """
+    files, found = {}, []
+    for name, text in sorted(texts.items()):
+        try:
+            files[name] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            found.append(FileProblem(name, _line_in(str(error)), f"this is no TOML: {error}"))
+    every = {**shipped_files(), **files}
+    families: dict[str, Family] = {}
+    claimed: dict[tuple[str, int, int], str] = {}
+    for name in files:
+        wrong = [
+            FileProblem(part, line_of(text, texts[part]) if part in texts else 1, text)
+            for part in _chain(name, every)
+            for text in problems(part, every)
+        ]
+        if not wrong:
+            families[name] = build(name, every)
+            wrong = _claims(families[name], claimed, texts[name])
+        if wrong:
+            families.pop(name, None)
+            found += [one for one in wrong if one not in found]
+    return tuple(family for family in families.values() if family.meters), tuple(found)
+
+
+def _claims(family: Family, claimed: dict[tuple[str, int, int], str], text: str) -> list[FileProblem]:
+    found = []
+    for index, who in enumerate(family.meters, 1):
+        for device_type in who.device_types:
+            other = claimed.setdefault((who.manufacturer, who.version, device_type), family.name)
+            if other != family.name:
+                message = f"meter {index}: {other}.toml knows this meter already"
+                found.append(FileProblem(family.name, line_of(message, text), message))
+    return found
+
+
+def line_of(message: str, text: str) -> int:
+    """The line of a file's ``text`` that a problem's ``message`` is about (1 where no line stands out)."""
+    lines = text.splitlines()
+    start, end, rest = 0, len(lines), message
+    path = ""
+    while step := re.match(r"(meter|register|name|manufacturer_data|info|module|sample|group) (\d+): ", rest):
+        path = f"{path}.{step[1]}" if path else step[1]
+        heads = [n for n in range(start, end) if lines[n].replace(" ", "").startswith(f"[[{path}]]")]
+        if len(heads) < int(step[2]):
+            break
+        start = heads[int(step[2]) - 1]
+        after = (n for n in range(start + 1, end) if _leaves(lines[n], path))
+        end = next(after, end)
+        rest = rest[step.end() :]
+    wanted = [rf"{key}\s*=.*" for key in re.findall(r"[a-z_]+", rest)]
+    if wrong := re.match(r"([a-z_]+) .* not (.+)", rest):
+        wanted.insert(0, rf"{wrong[1]}\s*=\s*{re.escape(wrong[2])}\b.*")
+    if bit := re.match(r"(?:status: )?bit (\d+)", rest):
+        wanted.insert(0, rf"bit\s*=\s*{bit[1]}\b.*")
+    for pattern in wanted:
+        for n in range(start, end):
+            if re.fullmatch(pattern, lines[n].strip()):
+                return n + 1
+    return start + 1
+
+
+def _leaves(line: str, path: str) -> bool:
+    """Whether the table ``path`` ends before this line: another head that is not one of its own parts."""
+    head = re.match(r"\s*\[\[?\s*([\w.]+)", line)
+    return head is not None and not head[1].startswith(f"{path}.")
+
+
+def _line_in(message: str) -> int:
+    at = re.search(r"line (\d+)", message)
+    return int(at[1]) if at else 1
+
+
 def shipped_files() -> dict[str, dict[str, Any]]:
     """The parsed family files that come with the program: file stem -> its tables."""
     folder = resources.files("avlas.decode").joinpath("families")
@@ -315,7 +431,7 @@ def _chain(name: str, files: dict[str, dict[str, Any]]) -> list[str]:
     chain: list[str] = []
     while name in files and name not in chain:
         chain.append(name)
-        name = files[name].get("extends", "")
+        name = str(files[name].get("extends", ""))
     return chain
 
 
@@ -359,16 +475,52 @@ def _extends_problems(name: str, files: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _entry_problems(raw: dict[str, Any]) -> list[str]:
-    """Tables that are no lists of tables, and keys inside them that nobody reads."""
-    found = []
+    """What has another form than it must have: tables, keys that nobody reads, values of another type."""
+    found = _form_problems(raw)
     for table in ("meter", "register", "name", "manufacturer_data", "info", "module", "sample", "status"):
-        entries = raw.get(table, [])
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            found.append(f"{table} must be a list of tables, written [[{table}]]")
-            continue
-        known = _KEYS["bit" if table == "status" else table]
-        for index, entry in enumerate(entries, 1):
-            found += [f"{table} {index}: unknown key {key!r}" for key in entry if key not in known]
+        keys = _KEYS["bit" if table == "status" else table]
+        found += _table_problems(table, raw.get(table, []), keys)
+    errors = raw.get("sensor_errors", {})
+    if not isinstance(errors, dict) or not all(isinstance(values, list) for values in errors.values()):
+        found.append("sensor_errors must be a table of lists of numbers in quotes")
+    return found
+
+
+def _table_problems(table: str, entries: object, keys: set[str]) -> list[str]:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return [f"{table} must be a list of tables, written [[{table}]]"]
+    found = []
+    for index, entry in enumerate(entries, 1):
+        own = [f"unknown key {key!r}" for key in entry if key not in keys] + _form_problems(entry)
+        if table == "info":
+            own += _table_problems("bit", entry.get("bit", []), _KEYS["bit"])
+            own += _table_problems("group", entry.get("group", []), _KEYS["group"])
+        if table == "group":
+            own += _table_problems("value", entry.get("value", []), _KEYS["value"])
+        if table == "sample" and not _is_expectation(entry.get("expect", {})):
+            own.append("expect must be a table, written [sample.expect]")
+        found += [f"{table} {index}: {text}" for text in own]
+    return found
+
+
+def _is_expectation(expect: object) -> bool:
+    return isinstance(expect, dict) and isinstance(expect.get("registers", {}), dict)
+
+
+def _form_problems(entry: dict[str, Any]) -> list[str]:
+    """Values that are of another type than their key wants."""
+    found = []
+    for key, value in entry.items():
+        if key in _STRINGS and not isinstance(value, str):
+            found.append(f"{key} must be text in quotes, not {value!r}")
+        elif key in _WHOLE_NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
+            found.append(f"{key} must be a whole number, not {value!r}")
+        elif key in _LISTS and not isinstance(value, list):
+            found.append(f"{key} must be a list in square brackets, not {value!r}")
+        elif key in _LISTS and not all(isinstance(each, int | str) for each in value):
+            found.append(f"{key} must be a list of numbers or of texts, not {value!r}")
+        elif key == "backward" and not isinstance(value, bool):
+            found.append(f"backward must be true or false, not {value!r}")
     return found
 
 
@@ -525,6 +677,8 @@ def _sample_problems(sample: dict[str, Any]) -> list[str]:
         found.append("telegram must be capital hexadecimal bytes")
     if sample.get("key") and not re.fullmatch(r"[0-9A-F]{32}", sample["key"]):
         found.append("key must be 32 capital hexadecimal digits")
+    if sample.get("format", "a") not in FORMATS:
+        found.append(f"unknown format {sample['format']!r}; known are {', '.join(FORMATS)}")
     registers = sample.get("expect", {}).get("registers", {})
     return found + [f"expect: unknown register code {code!r}" for code in registers if code not in BY_CODE]
 
@@ -540,7 +694,7 @@ def _single_problems(raw: dict[str, Any]) -> list[str]:
             found.append(f"sensor_errors: unknown register code {code!r}")
         try:
             [Decimal(value) for value in values]
-        except (InvalidOperation, TypeError):
+        except (InvalidOperation, TypeError, ValueError):
             found.append(f"sensor_errors: {code} must be a list of numbers in quotes")
     found += [f"roads: unknown road {road!r}" for road in raw.get("roads", []) if road not in ROADS]
     return found

@@ -8,3 +8,11 @@ class MetersConfig(AppConfig):
 
     name = "avlas.meters"
     label = "meters"
+
+    def ready(self) -> None:
+        """Every process knows the utility's own meter families before it decodes anything."""
+        from django.conf import settings
+
+        from avlas.meters.own_families import hand_over
+
+        hand_over(settings.DATA / "families")
