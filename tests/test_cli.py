@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from avlas import __version__, cli
+from avlas.command_words import HELP, in_swedish
 from avlas.system.terminal import language
 
 
@@ -30,6 +31,56 @@ def test_help_names_every_command_in_both_languages():
         assert f"  {command.name} " in english.stdout
         assert command.english in english.stdout
         assert command.swedish in swedish.stdout
+
+
+def helps(language, monkeypatch):
+    """Every text that the commands' --help can show, by command and place."""
+    monkeypatch.setenv("AVLAS_LANGUAGE", language)
+    found = {}
+
+    def walk(parser, where):
+        found[where, "description"], found[where, "epilog"] = parser.description, parser.epilog
+        for action in parser._actions:
+            if action.help != argparse.SUPPRESS:
+                found[where, action.dest] = action.help
+            if isinstance(action, argparse._SubParsersAction):
+                for choice in action._choices_actions:
+                    found[where, f"{action.dest} {choice.dest}"] = choice.help
+                for name, below in action.choices.items():
+                    walk(below, f"{where} {name}")
+
+    for command in cli.COMMANDS:
+        parser = argparse.ArgumentParser(prog=command.name, description=language)
+        getattr(importlib.import_module(command.module), command.add_arguments)(parser)
+        if language == "sv":
+            in_swedish(parser)
+        walk(parser, command.name)
+    return found
+
+
+def test_every_help_text_is_there_in_both_languages(monkeypatch):
+    english, swedish = helps("en", monkeypatch), helps("sv", monkeypatch)
+    unspoken = [
+        key for key, words in english.items() if words is None and key[1] not in ("epilog", "description")
+    ]
+    assert [key for key in unspoken if key[1] not in SUBCOMMANDS] == []
+    same = [key for key, words in english.items() if words is not None and swedish[key] == words]
+    assert same == []
+    assert set(HELP) <= {words for words in english.values() if words}, "no help that nobody shows"
+
+
+SUBCOMMANDS = {"part", "what", "task"}
+
+
+def test_argparse_itself_speaks_swedish():
+    answer = avlas("decode", "--format", "x", LANG="sv_SE.UTF-8")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("användning: avlas decode")
+    assert "går inte att välja" in answer.stderr
+    answer = avlas("keys", "import", LANG="sv_SE.UTF-8")
+    assert "det här saknas: file" in answer.stderr
+    assert "flaggor:" in avlas("decode", "--help", LANG="sv_SE.UTF-8").stdout
+    assert "options:" in avlas("decode", "--help", LANG="en_GB.UTF-8").stdout
 
 
 def test_no_command_is_help():
@@ -157,3 +208,33 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setattr(cli, "COMMANDS", [cli.Command("look", "look_here_for_nothing", "look", "titta")])
     assert cli.main(["look"]) == 1
     assert "look_here_for_nothing is missing. Start Avläs with ./run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("no such table: meters_meter", "avlas migrate"),
+        ('relation "meters_meter" does not exist', "avlas migrate"),
+        ("database or disk is full", "Make room"),
+        ('could not extend file "base/1/2": No space left on device', "Make room"),
+        ("disk I/O error", "df -h"),
+        ("database disk image is malformed", "restore the latest backup"),
+        ("database is locked", "Another program"),
+        ("unable to open database file", "AVLAS_DATA"),
+        ("attempt to write a readonly database", "AVLAS_DATA"),
+        ('FATAL:  password authentication failed for user "avlas"', "user and password"),
+        ("permission denied for table reading", "must own"),
+        ("FATAL:  sorry, too many clients already", "max_connections"),
+        ('FATAL:  database "avlas" does not exist', "Make the database"),
+        ("terminating connection due to administrator command", "PostgreSQL runs"),
+        ("connection failed: Connection refused", "PostgreSQL runs"),
+    ],
+)
+def test_a_databases_words_get_advice_in_both_languages(monkeypatch, said, advice):
+    monkeypatch.setenv("AVLAS_LANGUAGE", "en")
+    english = cli.explain_database(said)
+    assert said in english
+    assert advice in english
+    monkeypatch.setenv("AVLAS_LANGUAGE", "sv")
+    assert len(cli.explain_database(said).splitlines()) == 2
+    assert cli.explain_database(said).splitlines()[1] != english.splitlines()[1]

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from avlas import __version__
-from avlas.system.terminal import text
+from avlas.command_words import argparse_in_swedish, in_swedish
+from avlas.system.terminal import language, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,10 +150,14 @@ def start(command: Command, arguments: Sequence[str]) -> int:
     add_arguments = cast("Callable[[argparse.ArgumentParser], None]", getattr(module, command.add_arguments))
     run = cast("Callable[[argparse.Namespace], int]", getattr(module, command.run))
     purpose = text(command.english, command.swedish)
+    if language() == "sv":
+        argparse_in_swedish()
     parser = argparse.ArgumentParser(
         prog=f"avlas {command.name}", description=f"{purpose[0].upper()}{purpose[1:]}."
     )
     add_arguments(parser)
+    if language() == "sv":
+        in_swedish(parser)
     try:
         status = run(parser.parse_args(arguments))
     except argparse.ArgumentTypeError as problem:  # an argument that only the command itself could judge
@@ -206,36 +211,72 @@ def explain(problem: Exception) -> str | None:
     return None
 
 
+_DATABASE_ADVICE = [  # words of SQLite and PostgreSQL -> what to do; the first that fits
+    (
+        ("no such table", "no such column", "relation", "undefined column"),
+        "Create or upgrade it with: avlas migrate",
+        "Skapa eller uppgradera den med: avlas migrate",
+    ),
+    (
+        ("No space left", "disk is full", "database or disk is full", "could not extend"),
+        "Make room on the disk. Nothing that was stored before is lost.",
+        "Gör plats på disken. Inget som sparats tidigare är förlorat.",
+    ),
+    (
+        ("disk I/O error",),
+        "The disk is full or failing. See that there is room (df -h) and what the system's log says (dmesg).",
+        "Disken är full eller trasig. Se efter att det finns plats (df -h) och vad systemets logg säger (dmesg).",
+    ),
+    (
+        ("malformed", "not a database", "invalid page"),
+        "The file is damaged. Stop Avläs, keep a copy of the file, and restore the latest backup.",
+        "Filen är skadad. Stoppa Avläs, spara en kopia av filen och återställ den senaste säkerhetskopian.",
+    ),
+    (
+        ("locked",),
+        "Another program holds it. Stop that one, or try again in a moment.",
+        "Ett annat program håller den. Stoppa det, eller försök igen om en stund.",
+    ),
+    (
+        ("unable to open", "readonly", "read-only"),
+        "See that the data folder (AVLAS_DATA) exists and that you may write there.",
+        "Se till att datamappen (AVLAS_DATA) finns och att du får skriva där.",
+    ),
+    (
+        ("password authentication failed", "no password supplied", "no pg_hba.conf entry"),
+        "PostgreSQL does not let this user in: see user and password in AVLAS_DATABASE.",
+        "PostgreSQL släpper inte in användaren: se användare och lösenord i AVLAS_DATABASE.",
+    ),
+    (
+        ("permission denied",),
+        "The database's user may not do this: it must own the database's tables.",
+        "Databasens användare får inte göra detta: den måste äga databasens tabeller.",
+    ),
+    (
+        ("too many clients", "too many connections", "remaining connection slots"),
+        "PostgreSQL has no more room for programs: raise its max_connections, or stop some of them.",
+        "PostgreSQL har inte plats för fler program: höj max_connections, eller stoppa några.",
+    ),
+    (
+        ("does not exist",),
+        "Make the database and its user first; the manual's page on installing says how.",
+        "Skapa databasen och dess användare först; handbokens sida om installation säger hur.",
+    ),
+    (
+        ("terminating connection", "server closed", "connection", "connect", "could not translate host"),
+        "See that PostgreSQL runs and that AVLAS_DATABASE is right.",
+        "Se till att PostgreSQL är igång och att AVLAS_DATABASE stämmer.",
+    ),
+]
+
+
 def explain_database(said: str) -> str:
     """What a database's own words mean for the person who started the command."""
     lines = [text("The database can't be used: ", "Databasen kan inte användas: ") + said]
-    if "no such table" in said or "no such column" in said or "does not exist" in said:
-        lines.append(
-            text("Create or upgrade it with: avlas migrate", "Skapa eller uppgradera den med: avlas migrate")
-        )
-    elif "locked" in said:
-        lines.append(
-            text(
-                "Another program holds it. Stop that one, or try again in a moment.",
-                "Ett annat program håller den. Stoppa det, eller försök igen om en stund.",
-            )
-        )
-    elif "unable to open" in said or "readonly" in said:
-        lines.append(
-            text(
-                "See that the data folder (AVLAS_DATA) exists and that you may write there.",
-                "Se till att datamappen (AVLAS_DATA) finns och att du får skriva där.",
-            )
-        )
-    elif "full" in said:
-        lines.append(text("Make room on the disk.", "Gör plats på disken."))
-    elif "connection" in said or "connect" in said:
-        lines.append(
-            text(
-                "See that PostgreSQL runs and that AVLAS_DATABASE is right.",
-                "Se till att PostgreSQL är igång och att AVLAS_DATABASE stämmer.",
-            )
-        )
+    for words, english, swedish in _DATABASE_ADVICE:
+        if any(word in said for word in words):
+            lines.append(text(english, swedish))
+            break
     return "\n".join(lines)
 
 

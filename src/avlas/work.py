@@ -1,4 +1,8 @@
-"""``avlas work``: what has to be done regularly. Today that is tidying up, once an hour."""
+"""``avlas work``: the worker. It does the jobs that are due and sends the messages in the outbox.
+
+Any number of workers, on any number of machines, share the work; what each holds and what became of it stands
+in the database (``system.jobs``, ``system.outbox``), so one may be killed at any moment.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,80 @@ import logging
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from avlas.system.terminal import text
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
-_HOUR = 3600.0
+_JOBS_AT_ONCE: Final = 2  # a long one doesn't keep the short ones waiting
+_MESSAGES_AT_ONCE: Final = 2  # nor a webhook that doesn't answer the others
+_LOOK_SECONDS: Final = 1.0
+_TROUBLE_SECONDS: Final = 10.0
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("--once", action="store_true", help="tidy up once and stop")
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help=text("do what is due now and stop", "gör det som ska göras nu och sluta"),
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tidy up now and every hour until stopped; gives the exit status."""
+    """Work until stopped, or once; gives the exit status."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avlas.settings")
     import django
 
     django.setup()
-    from django.db import DatabaseError, close_old_connections
-
-    from avlas.meters.housekeeping import tidy
+    from avlas.job_kinds import KINDS
+    from avlas.notify.sending import send_one
+    from avlas.system import jobs
 
     stop = threading.Event()
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
-    while True:
+
+    def do_a_job() -> bool:
+        return jobs.work_once(KINDS, stop)
+
+    def send_a_message() -> bool:
+        return send_one(datetime.now(UTC))
+
+    jobs.ensure_standing(KINDS)
+    if args.once:
+        while not stop.is_set() and (do_a_job() or send_a_message()):
+            pass
+        return 0
+    threads = [
+        threading.Thread(target=_repeat, args=(step, stop), name=step.__name__)
+        for step in (*[do_a_job] * _JOBS_AT_ONCE, *[send_a_message] * _MESSAGES_AT_ONCE)
+    ]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for thread in threads:
+        thread.join()
+    return 0
+
+
+def _repeat(step: Callable[[], bool], stop: threading.Event) -> None:
+    """Take one step after the other, with a pause when there was nothing to do, until stopped."""
+    from django.db import close_old_connections, connection
+
+    while not stop.is_set():
         try:
             close_old_connections()
-            tidy()
-        except DatabaseError as problem:
-            if args.once:
-                raise
-            logger.warning("Tidying up failed and will be tried again in an hour: %s", problem)
-        if args.once or stop.wait(_HOUR):
-            return 0
+            if not step():
+                stop.wait(_LOOK_SECONDS)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the other jobs and messages go on
+            logger.warning("%s: %s; tried again in %.0f s", step.__name__, problem, _TROUBLE_SECONDS)
+            connection.close()
+            stop.wait(_TROUBLE_SECONDS)
+    connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ if not apps.ready:
     django.setup()
 
 import numpy as np
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from avlas.decode.compact import shipped_layouts
 from avlas.decode.family_files import shipped as shipped_families
@@ -94,6 +95,64 @@ def take_in(
     return "done"
 
 
+def delete_old(tell: Callable[[Any], None], rows: int, rounds: int) -> str:
+    """Make ``rows`` raw telegrams of long ago, and delete them as retention does; again and again."""
+    from avlas.meters import housekeeping
+
+    housekeeping._CHUNK = 20
+    long_ago = 1_600_000_000
+    for _ in range(rounds):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO telegram (meter_id, slot_at, class_code, heard_at, collector_id, state, frame)"
+                " VALUES (%s, %s, 1, %s, 1, 0, %s)",
+                [(10**9 + number, long_ago, long_ago, b"old") for number in range(rows)],
+            )
+        tell(housekeeping.tidy()["raw telegrams"])
+    return "done"
+
+
+def read_all(tell: Callable[[Any], None], rounds: int) -> str:
+    """Read all readings slowly in one go, as a long export does; again and again."""
+    for _ in range(rounds):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM reading ORDER BY meter_id, slot_at")
+            while cursor.fetchmany(20):
+                time.sleep(0.001)
+    return "done"
+
+
+def take_in_around(
+    tell: Callable[[Any], None], collector_id: int, batches: list[Batch], signal: str
+) -> dict[str, int]:
+    """Take in the first batch, tell its states, wait for the file ``signal``, and take in the second."""
+    found: dict[str, int] = {}
+    for batch in batches:
+        if found:
+            tell(found)
+            while not Path(signal).exists():
+                time.sleep(0.01)
+        result = ingest(
+            TelegramBatch(
+                collector_id,
+                [frame for _, frame in batch],
+                np.array([at for at, _ in batch], np.float64),
+                np.full(len(batch), np.nan, np.float32),
+            )
+        )
+        found = {state.name: count for state, count in result.states.items() if count}
+    return found
+
+
+def replace_key(tell: Callable[[Any], None], maker: str, identification: str, key: str) -> None:
+    """Store another key for a meter, as the page does."""
+    from avlas.meters.keys import Who
+    from avlas.meters.keys import add as add_key
+    from avlas.system.models import Utility
+
+    add_key(Utility.objects.get(), identification, key, Who(), maker)
+
+
 def dump(tell: Callable[[Any], None]) -> dict[str, list[tuple]]:
     """All rows that ingest wrote."""
     found = {}
@@ -111,6 +170,11 @@ def dump(tell: Callable[[Any], None]) -> dict[str, list[tuple]]:
                 tuple(bytes(value) if isinstance(value, memoryview) else value for value in row)
                 for row in cursor.fetchall()
             ]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, spec FROM meters_format")
+        specs = dict(cursor.fetchall())
+    # a number that a killed process had drawn is lost on PostgreSQL: the format itself is what counts
+    found["reading"] = [(*row[:6], specs[row[6]], *row[7:]) for row in found["reading"]]
     return found
 
 

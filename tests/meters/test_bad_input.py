@@ -8,8 +8,9 @@ import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from tests.meters import other_process
 from tests.meters.conftest import START, Heard
 from tests.meters.other_process import do
@@ -197,3 +198,33 @@ def test_an_error_in_the_middle_of_storing_undoes_the_whole_batch(desk, hear, mo
         Collector.objects.get(pk=desk.collectors[0].pk).telegrams == 1
     )  # the one heard before it was adopted
     assert desk.take_in(heard).states[State.READ] > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_cuts_the_line_in_the_middle_of_storing_leaves_whole_batches(desk, hear, monkeypatch):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no server")
+    from avlas.meters import states
+
+    heard = hear(each=3)
+    desk.own(heard)
+    write_states = states.write_states
+
+    def cut(*given, **named):
+        write_states(*given, **named)
+        with (
+            psycopg.connect(os.environ["AVLAS_DATABASE"], autocommit=True) as other,
+            connection.cursor() as own,
+        ):
+            own.execute("SELECT pg_backend_pid()")
+            other.execute("SELECT pg_terminate_backend(%s)", own.fetchone())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(states, "write_states", cut)
+        with pytest.raises((OperationalError, InterfaceError)):
+            desk.take_in(heard)
+    connection.close()
+    assert not Telegram.objects.exists()
+    assert not Reading.objects.exists()
+    assert desk.take_in(heard).states[State.READ] > 0
+    assert Reading.objects.exists()

@@ -97,6 +97,45 @@ def test_killed_again_and_again_nothing_acknowledged_is_missing_or_twice(tmp_pat
         assert rows_of(stormy) == expected
 
 
+def test_killed_in_batches_of_surplus_and_new_telegrams_nothing_is_missing_or_twice(tmp_path):
+    """Hundreds of telegrams a batch: what is judged and written in columns."""
+    meters = [
+        meter
+        for name in ("multical403", "multical21", "diehl_sharky", "omnipower")
+        for meter in samples.meters(name, 12, 13)
+    ]
+    batches = []
+    for hour in range(12):
+        at = [START + timedelta(hours=hour, minutes=minute) for minute in (0, 1)]
+        new = [[(when.timestamp(), samples.next_telegram(one, when, 7)) for one in meters] for when in at]
+        late = [(heard + 600, frame) for heard, frame in new[0]]  # surplus
+        batches.append([*new[0], *new[1], *late])
+    keys = [(m.type.manufacturer, m.identification, m.key.hex()) for m in meters if m.key]
+    chance = random.Random(7)
+    with (
+        other_process.database("calm", tmp_path) as calm,
+        other_process.database("rough", tmp_path) as rough,
+    ):
+        collector, _ = do(calm, other_process.prepare, batches[0][: len(meters)], keys)
+        do(calm, other_process.take_in, collector, batches, 0)
+        span = 3 * first_batch_seconds(calm, collector, batches)
+        expected = rows_of(calm)
+
+        do(rough, other_process.prepare, batches[0][: len(meters)], keys)
+        acknowledged = -1
+        for _ in range(25):
+            other = Other(rough, other_process.take_in, collector, batches, acknowledged + 1, 100)
+            assert other.ear.recv() == "begun"
+            time.sleep(chance.random() * span)
+            other.process.kill()
+            acknowledged = max([acknowledged, *(number for number in other.said() if number != "done")])
+        assert acknowledged > 5
+        moments = {row[1] for row in do(rough, other_process.dump)["reading"] if row[2] == 0}
+        assert len(moments) >= min(acknowledged + 1, len(batches))
+        do(rough, other_process.take_in, collector, batches, 0)
+        assert rows_of(rough) == expected
+
+
 class TestWriteAheadLog:
     """SQLite: the computer loses power, and the log on the disk ends anywhere."""
 

@@ -152,6 +152,33 @@ class TestAdoption:
         assert adopt(desk.utility, states, None) == []  # the state has a meter now
         assert Meter.objects.count() == MeterAddress.objects.count() == 1
 
+    def test_many_are_adopted_with_few_questions(
+        self, desk, hear, monkeypatch, django_assert_max_num_queries
+    ):
+        from avlas.meters import adopt as adopting
+
+        monkeypatch.setattr(adopting, "_CHUNK", 25)
+        heard = [*hear(count=30), *hear("flowiq2200", count=10), *hear("diehl_sharky", count=10)]
+        desk.take_in(heard)
+        MeterState.objects.update(recent=[])
+        states = list(MeterState.objects.order_by("pk"))
+        with django_assert_max_num_queries(50 + 2 * 20):  # an audit event for each, the rest for each part
+            meters = adopt(desk.utility, states, None)
+        assert [meter.serial for meter in meters] == [state.identification for state in states]
+        assert {state.meter_id for state in MeterState.objects.all()} == {meter.pk for meter in meters}
+        assert MeterAddress.objects.filter(contested=False).count() == AuditEvent.objects.count() == 50
+        assert adopt(desk.utility, states, None) == []
+
+    def test_a_heat_and_a_water_meter_of_one_number_adopted_together_are_two(self, desk, heat):
+        water = samples.SimulatedMeter.of("multical21", heat.meter.identification, b"\x05" * 16)
+        desk.take_in([heat, Heard(START, samples.next_telegram(water, START, 7), water)])
+        first, second = adopt(desk.utility, MeterState.objects.order_by("address"), None)
+        assert {first.serial, second.serial} > {heat.meter.identification}
+        assert first != second
+        by_wire = add_meter(desk.utility, address_of(heat.meter, version=0x2B), road="wired")
+        assert by_wire in (first, second)
+        assert MeterAddress.objects.count() == 3
+
     def test_rows_of_another_utility_are_passed_over(self, desk, theirs, heat):
         desk.take_in([heat])
         assert adopt(theirs.utility, MeterState.objects.all(), None) == []

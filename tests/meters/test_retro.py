@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.meters.conftest import START, Desk, Heard, forget
 
-from avlas.meters import retro
+from avlas.meters import pace, retro
 from avlas.meters.keys import Who
 from avlas.meters.keys import add as add_key
 from avlas.meters.models import LearntLayout, MeterState, Reading, State, Telegram
@@ -168,7 +168,8 @@ def test_when_decoding_what_waited_fails_the_batch_itself_is_stored(desk, monkey
 
 def test_keys_for_many_meters_are_used_in_pieces(desk, hear, monkeypatch):
     monkeypatch.setattr(retro, "_METERS", 2)
-    monkeypatch.setattr(retro, "_CHUNK", 3)
+    monkeypatch.setattr(pace, "_FIRST", 3)
+    monkeypatch.setattr(pace, "_LARGEST", 3)
     heard = hear(count=5, each=4)
     desk.own(heard, keys=False)
     desk.take_in(heard)

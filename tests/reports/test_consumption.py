@@ -120,18 +120,24 @@ def test_a_point_goes_on_across_an_exchange(utility, meter):
     assert (day.rows[0].amount, day.rows[0].marks) == (6 + 63, {"exchange"})
 
 
-def test_gigajoules_come_back_exact_in_kilowatt_hours(meter):
-    store(meter, [0.0, 18.5 * 1e3 / 3.6], sent=("GJ", 3))
+@pytest.mark.parametrize(
+    ("gigajoules", "decimals", "kilowatt_hours"),
+    [(18.5, 1, "5138.89"), (2.8, 1, "777.78"), (1488.982, 3, "413606.111")],
+)
+def test_gigajoules_come_back_exact_in_kilowatt_hours(meter, gigajoules, decimals, kilowatt_hours):
+    store(meter, [0.0, gigajoules * 1e3 / 3.6], sent=("GJ", decimals))
     found = consumption(spans_of_meter(meter.pk), "energy_heat_kwh", "hour", START, START + HOUR)
-    assert round(Decimal(found.rows[0].amount), 2) == Decimal("5138.89")
+    assert f"{Decimal(found.rows[0].amount):.{found.decimals}f}" == kilowatt_hours
     (energy,) = latest(meter.pk)
-    assert (energy.figure, energy.unit, energy.decimals) == (Decimal("18.500"), "GJ", 3)
+    assert (energy.figure, energy.unit) == (Decimal(str(gigajoules)), "GJ")
 
 
-def test_three_decimals_of_a_large_total(meter):
-    store(meter, [0.0, 1488.982 * 1e3 / 3.6], sent=("GJ", 3))
+def test_a_meter_in_megawatt_hours_is_not_given_decimals_it_has_not(meter):
+    store(meter, [0.0, 12.345e3], sent=("MWh", 3))
     found = consumption(spans_of_meter(meter.pk), "energy_heat_kwh", "hour", START, START + HOUR)
-    assert round(Decimal(found.rows[0].amount), 3) == Decimal("413606.111")
+    assert (found.decimals, found.total) == (0, 12345)
+    shown = found.total_shown_in
+    assert (shown.figure(found.total), shown.unit, shown.decimals) == (Decimal("12.345"), "MWh", 3)
 
 
 def test_voided_readings_do_not_count(meter):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from django.db import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from avlas.meters.models import Collector, Customer, Meter, MeteringPoint
     from avlas.simulate.meter import SimulatedMeter
-    from avlas.system.models import User, Utility
+    from avlas.system.models import Job, JobRun, User, Utility
 
 PASSWORD = "en ganska lång fras"
 
@@ -35,6 +36,8 @@ class World:
     meters: list[Meter] = field(default_factory=list)
     point: MeteringPoint = None
     customer: Customer = None
+    job: Job = None
+    run: JobRun = None
 
     def hear(self, senders: list[SimulatedMeter], *moments: datetime, info_code: int = 0) -> None:
         """Take in a telegram of each sender at each moment, as a receiver would hand it over."""
@@ -54,6 +57,30 @@ class World:
                 at.append(moment.timestamp())
         ingest(TelegramBatch(self.collector.pk, frames, np.array(at), np.full(len(at), -71, np.float32)))
 
+    def jobs_and_messages(self) -> None:
+        """A job that has failed, what was told about it, and a webhook."""
+        from avlas.system import jobs, outbox
+        from avlas.system.models import Job, JobLine, JobRun, RunStatus, Webhook
+        from avlas.system.schedule import Schedule
+
+        now = datetime.now(UTC)
+        told = {"text": "The database could not be used: %(error)s", "values": {"error": f"{self.mark} full"}}
+        with transaction.atomic():
+            secret = outbox.seal_webhook_secret(outbox.new_webhook_secret(), self.utility)
+            Webhook.objects.create(
+                utility=self.utility, name=f"{self.mark} central", url="https://hook.example/", secret=secret
+            )
+            self.job = Job(utility=self.utility, kind="housekeeping", name=f"{self.mark} nattjobb")
+            jobs.set_schedule(self.job, Schedule(cron="30 6 * * 1-5"))
+            self.job.failing_since = now
+            self.job.save()
+            self.run = JobRun.objects.create(
+                job=self.job, due_at=now - timedelta(minutes=2), not_before=now, status=RunStatus.FAILED,
+                attempts=3, told=told, started_at=now - timedelta(seconds=90), finished_at=now,
+            )  # fmt: skip
+            JobLine.objects.create(run=self.run, at=now, attempt=3, **told)
+            outbox.tell_about_job(self.job, self.job.name, self.run, told)
+
     def store_keys(self, senders: list[SimulatedMeter]) -> None:
         from avlas.meters import keys
         from avlas.meters.key_text import KeyEntry
@@ -67,6 +94,7 @@ def make_world(mark: str, seed: int) -> World:
     from avlas.meters.adopt import adopt
     from avlas.meters.models import Collector, Customer, Installation, MeteringPoint, MeterState, Occupancy
     from avlas.simulate import samples
+    from avlas.system import tokens
     from avlas.system.models import User, Utility
 
     utility = Utility.objects.create(name=f"{mark} Energi", slug=mark.lower())
@@ -78,6 +106,7 @@ def make_world(mark: str, seed: int) -> World:
             role=role,
             first_name=mark,
             last_name=role,
+            runs_installation=role == "administrator" and not User.objects.exists(),  # the first one does
         )
         for role in ("administrator", "superuser", "user")
     }
@@ -109,6 +138,8 @@ def make_world(mark: str, seed: int) -> World:
     world.customer = Customer.objects.create(utility=utility, number=f"{mark}-1", name=f"{mark} Öberg")
     Occupancy.objects.create(point=world.point, customer=world.customer, from_at=now - timedelta(days=90))
     Installation.objects.create(point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60))
+    world.jobs_and_messages()
+    tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from avlas.meters.models import Meter, MeterState, State
 from avlas.simulate.kem import KemMeter, kem_file
+from avlas.system.models import Delivery, JobRun
 
 from .conftest import PASSWORD
 
@@ -51,11 +52,18 @@ def signed_in(watched: Page, site, north) -> Page:
 def every_address(north) -> list[str]:
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
     names = ["home", "meters", "heard", "receivers", "receiver_add", "import_file", "explain", "keys", "key_import",
-             "key_add", "settings", "account_change_password", "account_logout"]  # fmt: skip
+             "key_add", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
+             "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse("meter", args=[meter.pk]) for meter in north.meters]
     found += [reverse("heard_one", args=[stranger.pk]), reverse("meter_telegrams", args=[north.meters[0].pk])]
-    return [*found, reverse("receiver_edit", args=[north.collector.pk])]
+    found += [reverse(name, args=[north.job.pk]) for name in ("job", "job_edit", "job_delete")]
+    found += [
+        reverse("job_run", args=[north.job.pk, north.run.pk]),
+        reverse("receiver_edit", args=[north.collector.pk]),
+    ]
+    newest = Delivery.objects.filter(utility=north.utility).latest("pk")
+    return [*found, reverse("message", args=[newest.pk]), reverse("webhook_edit", args=[newest.webhook_id])]
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
@@ -200,6 +208,29 @@ def test_by_keyboard_alone(watched, site, north):
     expect(menu).not_to_have_attribute("open", "")
 
 
+def test_a_schedule_is_chosen_by_keyboard_and_only_what_belongs_to_it_is_asked(signed_in, site, north):
+    signed_in.goto(f"{site}{reverse('job', args=[north.job.pk])}")
+    signed_in.get_by_role("link", name="Ändra").click()
+    chosen = signed_in.get_by_role("radio", name="Vissa veckodagar")
+    expect(chosen).to_be_checked()
+    expect(signed_in.get_by_label("Minuter emellan")).to_be_hidden()
+    chosen.focus()
+    for _ in range(3):
+        signed_in.keyboard.press("ArrowUp")
+    expect(signed_in.get_by_role("radio", name="Med jämna mellanrum")).to_be_checked()
+    expect(signed_in.get_by_role("checkbox", name="måndag")).to_be_hidden()
+    signed_in.keyboard.press("Tab")
+    signed_in.keyboard.press("ControlOrMeta+A")
+    signed_in.keyboard.type("20")
+    signed_in.keyboard.press("Enter")
+    expect(signed_in.get_by_text("med 20 minuters mellanrum")).to_be_visible()
+    signed_in.get_by_role("button", name="Kör nu").click()
+    expect(signed_in.get_by_role("heading", level=1)).to_contain_text("Körning")
+    expect(signed_in.get_by_text("väntar", exact=True)).to_be_visible()
+    JobRun.objects.filter(job=north.job).update(status="done")  # the worker's part
+    expect(signed_in.get_by_text("gick bra")).to_be_visible()  # without loading the page anew
+
+
 def test_light_and_dark_by_the_switch_and_kept(signed_in, site):
     before = signed_in.evaluate("getComputedStyle(document.body).backgroundColor")
     signed_in.get_by_role("button", name="Växla mellan ljust och mörkt").click()
@@ -222,6 +253,11 @@ def test_without_scripts_everything_still_works(browser, site, north):
     page.locator("td a.main").click()
     expect(page.locator("svg.chart.wide")).to_be_visible()
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
+    page.goto(f"{site}{reverse('job_edit', args=[north.job.pk])}")
+    page.get_by_role("radio", name="Varje timme").check()
+    page.get_by_label("Minuter över hel timme").fill("25")
+    page.get_by_role("button", name="Spara").click()
+    expect(page.get_by_text("varje timme, 25 minuter över")).to_be_visible()
     page.goto(f"{site}/heard/")
     page.get_by_role("button", name=f"Lägg till {stranger.identification}").click()
     expect(page.get_by_text("1 mätare tillagd")).to_be_visible()

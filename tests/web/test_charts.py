@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avlas.web.charts import Bar, bar_chart, nice_step
+from avlas.web.charts import Bar, bar_chart, line_chart, nice_step
 
 
 def bars(*values):
@@ -61,3 +61,30 @@ def test_everything_stays_on_the_paper(values, width):
         assert drawn.x_end <= chart.right + 1.1
         assert chart.top - 2 <= drawn.y
         assert drawn.y + drawn.height <= chart.bottom + 2
+
+
+def test_a_line_shows_the_course_of_the_figures_and_breaks_where_one_is_missing():
+    chart = line_chart(bars(70.0, 72.0, None, 68.0, 71.0, None, 69.0), 400, 200)
+    assert chart.is_line
+    assert [len(line.split()) for line in chart.lines] == [2, 2]  # a lone point is a point, no line
+    assert chart.lines[0].split()[0] == f"{chart.bars[0].middle},{chart.bars[0].y}"
+    ys = [chart.bars[n].y for n in (3, 6, 0, 4, 1)]
+    assert ys == sorted(ys, reverse=True)
+    assert chart.ticks[0].value >= 60  # not flattened by a zero far away
+    assert not bar_chart(bars(1, 2), 400, 200).is_line
+
+
+def test_a_line_near_zero_shows_zero_and_a_steady_one_stays_flat():
+    assert line_chart(bars(0.5, 3.0, 2.0), 400, 200).ticks[0].value == 0
+    steady = line_chart(bars(70.0, 70.1, 70.0), 400, 200)
+    ys = [drawn.y for drawn in steady.bars]
+    assert max(ys) - min(ys) < 30
+
+
+@given(st.lists(st.none() | st.floats(-1e12, 1e12) | st.just(math.nan), max_size=40), st.integers(200, 1200))
+def test_every_line_stays_on_the_paper(values, width):
+    chart = line_chart(bars(*values), width, 240)
+    assert 2 <= len(chart.ticks) <= 14
+    for drawn in chart.bars:
+        assert chart.top - 0.1 <= drawn.y <= chart.bottom + 0.1
+        assert chart.left <= drawn.middle <= chart.right

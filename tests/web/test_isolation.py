@@ -8,14 +8,15 @@ import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
 from avlas.meters.models import Collector, Key, Meter, MeterState, Telegram
-from avlas.system.models import AuditEvent
+from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
 # Pages anybody may see, and those that are not about a utility's rows.
 OPEN = {
     "account_login", "account_logout", "account_inactive", "signin_link", "set_language", "theme",
-    "account_change_password",
+    "account_change_password", "choose_password",
 }  # fmt: skip
-POST_ONLY = {"heard_adopt", "receiver_switch", "key_test"}
+POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
+             "webhook_test", "webhook_new_secret", "user_link"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -41,7 +42,11 @@ def blanks_of(world, name: str) -> dict[str, int]:
         return {"pk": world.meters[0].pk, "slot": slot, "code": telegram.class_code}
     if name.startswith("meter"):
         return {"pk": world.meters[0].pk}
-    model = {"heard": MeterState, "receiver": Collector, "key": Key}[name.partition("_")[0]]
+    if name == "job_run":
+        run = JobRun.objects.filter(job__utility=world.utility).first()
+        return {"pk": run.job_id, "run": run.pk}
+    model = {"heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
+             "webhook": Webhook, "user": User, "api": ApiToken}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -55,6 +60,11 @@ def test_every_kind_of_row_has_a_page():
     assert {"home", "meters", "heard", "receivers", "keys", "meters_export"} <= set(WITHOUT)
 
 
+def counts():
+    models = (Collector, Key, Meter, Job, JobRun, Webhook, Delivery)
+    return [model.objects.count() for model in models]
+
+
 def test_another_utilitys_rows_are_not_there(north, south, sign_in):
     client = sign_in(north.administrator)
     for name in WITH_BLANKS:
@@ -63,9 +73,9 @@ def test_another_utilitys_rows_are_not_there(north, south, sign_in):
         if name not in POST_ONLY:
             assert client.get(own).status_code == 200, own
         assert client.get(address).status_code == 404, address
-        before = (Collector.objects.count(), Key.objects.count(), Meter.objects.count())
+        before = counts()
         assert client.post(address, {"active": "0"}).status_code in (404, 405), address
-        assert before == (Collector.objects.count(), Key.objects.count(), Meter.objects.count())
+        assert before == counts()
 
 
 def test_lists_show_only_the_own_utility(north, south, sign_in):
@@ -75,7 +85,7 @@ def test_lists_show_only_the_own_utility(north, south, sign_in):
         for query in ("", "?q=S%C3%B6derby", f"?q={south.fleet[0].identification}"):
             response = client.get(reverse(name) + query, follow=True)
             assert response.status_code == 200, name
-            text = response.content.decode()
+            text = (b"".join(response) if response.streaming else response.content).decode()
             if query:  # what was asked for stands in the search field and in links
                 text = text.replace(south.mark, "", text.count(f'value="{south.mark}"'))
                 shown = [word for word in foreign[2:] if f"/{word}" in text or f">{word}<" in text]
@@ -111,7 +121,10 @@ def test_who_is_not_signed_in_sees_the_sign_in_page(north, client):
 
 
 CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "receiver_delete", "import_file",
-           "key_import", "key_add", "key_test", "key_delete"]  # fmt: skip
+           "key_import", "key_add", "key_test", "key_delete", "job_run_now", "job_switch", "job_add", "job_edit",
+           "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
+           "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
+           "api_token_add", "api_token_revoke"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -122,6 +135,16 @@ def test_a_user_looks_but_changes_nothing(north, sign_in, name):
     events = AuditEvent.objects.count()
     assert client.post(address, {"one": "1", "name": "x", "active": "0"}).status_code == 403
     assert AuditEvent.objects.count() == events
+
+
+@pytest.mark.parametrize(
+    "name", ["users", "user_edit", "roles", "api_tokens", "api_token_revoke", "audit_log", "audit_export"]
+)
+def test_access_is_the_administrators_alone(north, sign_in, name):
+    blanks = dict(pages())[name]
+    address = reverse(name, kwargs=blanks_of(north, name) if blanks else {})
+    assert sign_in(north.superuser).get(address).status_code == 403
+    assert sign_in(north.administrator).get(address).status_code == 200
 
 
 def test_a_user_sees_no_buttons_that_would_be_refused(north, sign_in):

@@ -95,6 +95,17 @@ def test_search(town, text, column, found):
     assert serials(town, text, column) == found
 
 
+def test_letters_after_z_inside_names(db):
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL orders by its database's own collation")
+    utility = Utility.objects.create(name="Ort Energi", slug="ort")
+    for number, name in enumerate(["Börje", "Bäckman", "Båge", "Bz", "Ärla", "Åke", "Östen"]):
+        place(utility, f"1000000{number}", name=name, number=f"K-{number}", address="Backen 1")
+    assert serials(utility, sort="customer") == "3210546"
+
+
 @pytest.mark.parametrize(
     ("sort", "down", "order"),
     [

@@ -7,10 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import translation
 
+from avlas.meters import column_store, formats
 from avlas.meters.models import Installation, Meter, Reading, Telegram
+from avlas.meters.slots import READING_KEY
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.simulate import samples
 from avlas.web import info_codes
@@ -78,6 +81,42 @@ def test_consumption_is_the_difference_of_counters(north, sign_in, address):
     assert text.count('class="bar') >= 24
     assert 'role="group"' in text
     assert "<desc>" in text
+
+
+def test_means_are_a_line_and_amounts_are_bars(north, sign_in, address):
+    client = sign_in(north.user)
+    means = client.get(f"{address}?unit=day&register=flow_temperature_c")
+    assert means.context["wide_chart"].is_line
+    assert "Medel, °C" in means.content.decode()
+    assert '<circle class="amount"' in means.content.decode()
+    amounts = client.get(f"{address}?unit=day&register=energy_heat_kwh")
+    assert not amounts.context["wide_chart"].is_line
+    assert "<circle" not in amounts.content.decode()
+
+
+def test_large_amounts_of_energy_are_in_megawatt_hours_all_alike(north, sign_in, address):
+    start = datetime.now(STANDARD_TIME).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(
+        days=30
+    )
+    for number, counter in enumerate((100_000, 112_345, 112_400)):
+        at = int((start + timedelta(hours=number)).timestamp())
+        column_store.upsert(
+            connection,
+            "reading",
+            {
+                "meter_id": [north.meters[0].pk], "slot_at": [at], "kind": [0], "heard_at": [at], "source": [1],
+                "quality": [0], "format_id": list(formats.ids({'{"energy_heat_kwh":["kWh",0]}'}).values()),
+                "energy_heat_kwh": [float(counter)],
+            },
+            READING_KEY,
+        )  # fmt: skip
+    query = f"?unit=hour&from={start.date().isoformat()}&register=energy_heat_kwh&of=meter"
+    text = text_of(sign_in(north.user), address + query)
+    assert '<th scope="col" class="figure">MWh</th>' in text
+    assert '<td class="figure">12,345</td>' in text
+    assert '<td class="figure">0,055</td>' in text
+    assert 'data-text="0,055 MWh"' in text
+    assert re.search(r'<td class="figure">[\d ]+,\d{3} MWh</td>', text)  # the total
 
 
 def test_every_register_and_every_step_can_be_chosen(north, sign_in, address):

@@ -29,6 +29,7 @@ from avlas.collect.drivers.heard import Notice
 from avlas.collect.receiver import Receiver, SpecError, parse_spec
 from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 from avlas.meters.models import Collector, Source
+from avlas.meters.pace import Pace
 from avlas.system.secrets import (
     MasterKeyMissing,
     MasterKeyUnusable,
@@ -120,6 +121,7 @@ class Collecting:
     def __init__(self, entry: Entry, database: Database) -> None:
         self.entry = entry
         self.total = IngestResult()
+        self._pace = Pace()
         self._database = database
         self._stopping = asyncio.Event()
         self._stop_at = 0.0
@@ -189,8 +191,9 @@ class Collecting:
         """Hand a batch to ingest and try until it is committed; False when it was put aside instead."""
         kept = True
         for wired in (False, True):
-            part = [received for received in batch if received.heard.wired == wired]
-            if part:
+            left = [received for received in batch if received.heard.wired == wired]
+            while left:
+                part, left = left[: self._pace.size], left[self._pace.size :]
                 kept &= await self._ingest(part)
         return kept
 
@@ -220,6 +223,7 @@ class Collecting:
                 if result is None:
                     self._given_up = True  # the database may still take it: then it is stored twice, as once
                     continue
+                self._pace.note(len(part), result)
                 self.total.add(result)
                 if self._trouble:
                     self._trouble = ""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SHOWN_PROBLEMS: Final = 20
-SMALLEST_BATCH, FIRST_BATCH, LARGEST_BATCH = 100, 1_000, 10_000
-BATCH_WITHIN: Final = 0.5
 """Seconds a batch may take before the next one is made smaller: other writers must get their turn."""
 PATIENCE: Final = 300.0
 """Seconds a locked or full database is waited for before an import gives up."""
@@ -197,6 +195,7 @@ class Import:
 
     def __init__(self, collector: Collector) -> None:
         from avlas.meters.ingest import IngestResult
+        from avlas.meters.pace import Pace
 
         self.result: IngestResult = IngestResult()
         self._collector = collector
@@ -204,7 +203,7 @@ class Import:
         self._problem_count = 0
         self._bad_crc = 0
         self._notes: list[str] = []
-        self._batch_size = FIRST_BATCH
+        self._pace = Pace()
 
     def file(self, path: Path, heard_at: datetime | None) -> None:
         """Take in one file; what is wrong with it is kept for the summary."""
@@ -264,7 +263,7 @@ class Import:
             assert event.heard_at is not None
             part = waiting[event.wired]
             part.append(Received(event, event.heard_at.timestamp()))
-            if len(part) >= self._batch_size:
+            if len(part) >= self._pace.size:
                 yield part
                 waiting[event.wired] = []
         yield from filter(None, waiting.values())
@@ -275,10 +274,9 @@ class Import:
         from avlas.meters.ingest import ingest
 
         telegrams = telegram_batch(self._collector.pk, batch)
-        began = time.monotonic()
-        self.result.add(patiently(lambda: ingest(telegrams)))
-        size = self._batch_size // 2 if time.monotonic() - began > BATCH_WITHIN else self._batch_size * 2
-        self._batch_size = min(LARGEST_BATCH, max(SMALLEST_BATCH, size))
+        result = patiently(lambda: ingest(telegrams))
+        self._pace.note(len(batch), result)
+        self.result.add(result)
 
     def _problem(self, text: str) -> None:
         self._problem_count += 1

@@ -17,6 +17,8 @@ _MORE, _HAS_MCL, _HAS_ML, _HAS_MCR, _HAS_MAC, _HAS_KI = 0x4000, 0x2000, 0x1000, 
 _MAC_LENGTHS = {3: 2, 4: 4, 5: 8, 6: 12, 7: 16, 8: 12}
 _CMAC = range(3, 8)
 _MAX_MESSAGE = 16384
+# The header of the usual whole message, 90 0F 00 2C MCL MCR(4) MAC(8): where its parts stand.
+AUTHENTICATED_AT, MAC_AT = 4, 9
 _MAX_OPEN = 1024
 
 

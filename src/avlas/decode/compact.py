@@ -121,6 +121,7 @@ class Layouts:
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, int, int], Layout] = {}
         self._of_maker: dict[tuple[str, int], Layout] = {}
+        self.plans: object | None = None  # what the batch decoder made of them, see batch/decoding.py
 
     @classmethod
     def shipped(cls) -> Layouts:

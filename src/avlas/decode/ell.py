@@ -23,7 +23,7 @@ NOT_ENCRYPTED, AES_CTR = 0, 1
 _LENGTHS = {_PLAIN: 2, _SESSION: 6, _ADDRESSED: 10, _BOTH: 14}
 CRC_LENGTH = 2
 # Set by repeaters on the way: hop (0x10) and repeated access (0x02). The cipher sees them as 0.
-_CHANGED_ON_THE_WAY = 0x12
+CHANGED_ON_THE_WAY = 0x12
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Ell:
     @property
     def cipher_control(self) -> int:
         """CC as it goes into the initial vector: as the meter sent it, before any repeater."""
-        return self.control & ~_CHANGED_ON_THE_WAY & 0xFF
+        return self.control & ~CHANGED_ON_THE_WAY & 0xFF
 
 
 def parse(data: bytes, at: int, end: int) -> tuple[Ell, int]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+from fastcrc.crc16 import en_13757
+
 from avlas.decode.errors import FrameError
 from avlas.decode.types import Address
 
@@ -23,28 +25,14 @@ CrcFormat = Literal["a-crc", "b-crc"]
 HEADER_LENGTH = 10  # L C M(2) A(6)
 _BLOCK_A = 16
 _BLOCK_B = 126  # bytes of the first CRC-protected part of format B
-_POLYNOMIAL = 0x3D65
 _CODES_3_OF_6 = (
     0b010110, 0b001101, 0b001110, 0b001011, 0b011100, 0b011001, 0b011010, 0b010011,
     0b101100, 0b100101, 0b100110, 0b100011, 0b110100, 0b110001, 0b110010, 0b101001,
 )  # fmt: skip
 _NIBBLES = {code: nibble for nibble, code in enumerate(_CODES_3_OF_6)}
 # Makers of the Diehl group send the A-field as version, type, identification in their own payloads.
-_SWAPPING_MAKERS = frozenset({"DME", "EWT", "HYD", "SPL"})
+SWAPPING_MAKERS = frozenset({"DME", "EWT", "HYD", "SPL"})
 _SEND_NO_REPLY = frozenset({0x44, 0x46})
-
-
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte << 8
-        for _ in range(8):
-            crc = (crc << 1) ^ _POLYNOMIAL if crc & 0x8000 else crc << 1
-        table.append(crc & 0xFFFF)
-    return tuple(table)
-
-
-_CRC_TABLE = _crc_table()
 
 
 def crc16(data: Iterable[int]) -> int:
@@ -52,11 +40,7 @@ def crc16(data: Iterable[int]) -> int:
 
     The link layer sends it high byte first; ELL payload CRC and compact frames low byte first.
     """
-    crc = 0
-    table = _CRC_TABLE
-    for byte in data:
-        crc = ((crc << 8) & 0xFFFF) ^ table[(crc >> 8) ^ byte]
-    return crc ^ 0xFFFF
+    return en_13757(bytes(data))
 
 
 def strip_crcs(frame: bytes, format: CrcFormat) -> bytes:  # noqa: A002 - the contract's word
@@ -170,7 +154,7 @@ def link_address(frame: bytes) -> Address:
         ci = frame[HEADER_LENGTH]
         own = 0xA0 <= ci <= 0xA7 or ci in (0xB0, 0x71)
         own = own or (ci == 0x7A and len(frame) > 14 and bool(frame[14] & 0x10))
-        if own and manufacturer_letters(raw[0] | raw[1] << 8) in _SWAPPING_MAKERS:
+        if own and manufacturer_letters(raw[0] | raw[1] << 8) in SWAPPING_MAKERS:
             raw = raw[:2] + raw[4:] + raw[2:4]
     return address(raw)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ABSOLUTE, _INCREMENT, _DECREMENT = 0, 1, 2  # 3: signed difference
 _ELEMENT_LENGTH = {0x1: 1, 0x2: 2, 0x3: 3, 0x4: 4, 0x6: 6, 0x7: 8, 0x9: 1, 0xA: 2, 0xB: 3, 0xC: 4, 0xE: 6}
 _STEP = (timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
+_VARIABLE = 0xD  # data field of the DIF: a profile is always of variable length
 _CALENDAR, _HALF_MONTH, _MONTH, _LAST_COUNT = 3, 0xFD, 0xFE, 250
 
 
@@ -34,7 +35,8 @@ def unfold(records: Sequence[Record]) -> list[Record]:
     """
     values: list[Record] = []
     for record in records:
-        if record.data and any(code in vif.PROFILES for code in record.vife):
+        variable = record.dib[:1] and record.dib[0] & 0x0F == _VARIABLE
+        if variable and record.data and any(code in vif.PROFILES for code in record.vife):
             values += _unfold_one(record, records)
     return values
 

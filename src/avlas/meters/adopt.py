@@ -6,22 +6,24 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from avlas.decode.families import THERMAL_TYPES, find, medium
 from avlas.decode.types import Address
+from avlas.meters import column_store
 from avlas.meters.models import Generation, Meter, MeterAddress, MeterState
 from avlas.meters.retro import take_in_recent
 from avlas.system import audit
 from avlas.system.secrets import SecretError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from avlas.system.models import User, Utility
 
 logger = logging.getLogger(__name__)
 
+_CHUNK = 250  # addresses adopted in one transaction
 _WATER_TYPES = frozenset({0x06, 0x07, 0x15, 0x16, 0x17})
 
 
@@ -32,66 +34,118 @@ def adopt(
 
     Rows of another utility, and addresses that have a meter already, are passed over. An address that another
     utility claims too becomes contested for both. The last telegrams heard are decoded at once where a key is
-    there.
+    there. Many are adopted in parts, each in a transaction of its own: after a crash the rest can be adopted again.
     """
     ids = [state.pk for state in states if state.utility_id == utility.pk]
-    meters = []
-    with transaction.atomic():
-        wanted = list(
-            MeterState.objects.select_for_update(no_key=True, of=("self",))
-            .filter(pk__in=ids, meter=None)
-            .order_by("address")
-        )
-        for state in wanted:
-            address = Address(
-                state.manufacturer,
-                state.identification,
-                state.version,
-                state.device_type,
-                bytes.fromhex(state.address),
+    meters: list[Meter] = []
+    adopted: list[MeterState] = []
+    for start in range(0, len(ids), _CHUNK):
+        with transaction.atomic():
+            wanted = list(
+                MeterState.objects.select_for_update(no_key=True, of=("self",))
+                .filter(pk__in=ids[start : start + _CHUNK], meter=None)
+                .order_by("pk")  # as ingest locks them
             )
-            meter = add_meter(utility, address)
-            MeterState.objects.filter(pk=state.pk).update(meter=meter, state_at=None)
-            meters.append(meter)
-            audit.record(
-                "meter.adopt", utility=utility, user=user, computer=computer, target=str(meter),
-                detail={"address": state.address},
-            )  # fmt: skip
+            adopted += wanted
+            meters += _adopt(utility, wanted, user, computer)
     try:
-        take_in_recent(wanted)
+        take_in_recent(adopted)
     except SecretError:  # the meters are adopted all the same; their next telegrams tell the collector
         logger.exception("the last telegrams of the meters just adopted could not be decoded")
     return meters
 
 
-def add_meter(utility: Utility, address: Address, *, serial: str = "", road: str = "radio") -> Meter:
-    """Make a meter found at ``address`` on ``road``, or give the one that is there (caller's transaction).
+def _adopt(utility: Utility, states: Sequence[MeterState], user: User | None, computer: str) -> list[Meter]:
+    addresses = [
+        Address(
+            state.manufacturer,
+            state.identification,
+            state.version,
+            state.device_type,
+            bytes.fromhex(state.address),
+        )
+        for state in states
+    ]
+    meters = add_meters(utility, [(address, "") for address in addresses])
+    for state, meter in zip(states, meters, strict=True):
+        state.meter, state.state_at = meter, None
+        audit.record(
+            "meter.adopt", utility=utility, user=user, computer=computer, target=str(meter),
+            detail={"address": state.address},
+        )  # fmt: skip
+    column_store.update(
+        connection, "meters_meterstate",
+        {"id": [state.pk for state in states], "meter_id": [meter.pk for meter in meters],
+         "state_at": [None] * len(meters)},
+        "id",
+    )  # fmt: skip
+    return meters
 
-    ``serial``: the serial number when it is not the identification in the address. A maker may give the same
-    number to a heat meter and to a water meter: these are two meters, the later one's serial number is written
+
+def add_meter(utility: Utility, address: Address, *, serial: str = "", road: str = "radio") -> Meter:
+    """Make a meter found at ``address`` on ``road``, or give the one that is there: see ``add_meters``."""
+    return add_meters(utility, [(address, serial)], road)[0]
+
+
+def add_meters(utility: Utility, wanted: Sequence[tuple[Address, str]], road: str = "radio") -> list[Meter]:
+    """Make meters found at addresses on ``road``, or give those that are there (caller's transaction).
+
+    Beside each address its serial number when it is not the identification in the address. A maker may give the
+    same number to a heat meter and to a water meter: these are two meters, the later one's serial number is written
     with its device type ("12345678/07").
     """
+    types: dict[tuple[str, str], set[int]] = {}  # of the devices that have a number
+    for maker, number, other in MeterAddress.objects.filter(
+        meter__utility=utility,
+        meter__serial__in={serial or address.identification for address, serial in wanted},
+    ).values_list("meter__manufacturer", "meter__serial", "device_type"):
+        if other is not None:
+            types.setdefault((maker, number), set()).add(other)
+    rows = []
+    for address, serial in wanted:
+        number = serial or address.identification
+        others = types.setdefault((address.manufacturer, number), set())
+        if others and not any(_one_device(address.device_type, other) for other in others):
+            number = f"{number}/{address.device_type:02X}"
+        else:
+            others.add(address.device_type)
+        rows.append(_meter(utility, address, number))
+    meters = _get_or_create(utility, rows)
+    claims = [
+        (meter, address.manufacturer + address.identification, address.version, address.device_type)
+        for meter, (address, _serial) in zip(meters, wanted, strict=True)
+    ]
+    _claim(utility, road, claims)
+    return meters
+
+
+def _meter(utility: Utility, address: Address, serial: str) -> Meter:
     found = find(address)
-    serial = serial or address.identification
-    identifier = address.manufacturer + address.identification
-    others = MeterAddress.objects.filter(
-        meter__utility=utility, meter__manufacturer=address.manufacturer, meter__serial=serial
-    )
-    types = {other for other in others.values_list("device_type", flat=True) if other is not None}
-    if types and not any(_one_device(address.device_type, other) for other in types):
-        serial = f"{serial}/{address.device_type:02X}"
-    meter, _ = Meter.objects.get_or_create(
+    return Meter(
         utility=utility,
         manufacturer=address.manufacturer,
         serial=serial,
-        defaults={
-            "model": found[1].model if found else "",
-            "family": found[0].name if found else "",
-            "medium": medium(address.device_type),
-        },
+        model=found[1].model if found else "",
+        family=found[0].name if found else "",
+        medium=medium(address.device_type),
     )
-    claim(meter, road, identifier, address.version, address.device_type)
-    return meter
+
+
+def _get_or_create(utility: Utility, rows: Sequence[Meter]) -> list[Meter]:
+    """The meters with the makers and serial numbers of ``rows``, made of the first of these where there is none."""
+    rows_of: dict[tuple[str, str], Meter] = {}
+    for row in rows:
+        rows_of.setdefault((row.manufacturer, row.serial), row)
+    for new in (True, False):
+        there = {
+            (meter.manufacturer, meter.serial): meter
+            for meter in Meter.objects.filter(utility=utility, serial__in={serial for _, serial in rows_of})
+        }
+        missing = [row for key, row in rows_of.items() if key not in there]
+        if not (new and missing):
+            break
+        Meter.objects.bulk_create(missing, ignore_conflicts=True, batch_size=200)
+    return [there[row.manufacturer, row.serial] for row in rows]
 
 
 def claim(
@@ -102,21 +156,38 @@ def claim(
     ``version`` and ``device_type`` None: whatever they are. When another utility has the address too, it is
     contested for both until one gives it up: see ``release``.
     """
-    there = MeterAddress.objects.filter(meter=meter, road=road, identifier=identifier, to_at=None)
-    mine = next((row for row in there if _covers(row, version, device_type)), None)
-    if mine is None:
-        mine = MeterAddress.objects.create(
-            utility_id=meter.utility_id,
+    _claim(meter.utility, road, [(meter, identifier, version, device_type)])
+    there = MeterAddress.objects.filter(meter=meter, road=road, identifier=identifier, to_at=None).order_by(
+        "pk"
+    )
+    return next(row for row in there if _covers(row, version, device_type))
+
+
+def _claim(utility: Utility, road: str, claims: Sequence[tuple[Meter, str, int | None, int | None]]) -> None:
+    """Say where meters are found: each with its identifier, version and device type."""
+    there: dict[tuple[int, str], list[MeterAddress]] = {}
+    for row in MeterAddress.objects.filter(
+        meter__in={meter.pk for meter, *_ in claims}, road=road, to_at=None
+    ).order_by("pk"):
+        there.setdefault((row.meter_id, row.identifier), []).append(row)
+    new = []
+    for meter, identifier, version, device_type in claims:
+        mine = there.setdefault((meter.pk, identifier), [])
+        if any(_covers(row, version, device_type) for row in mine):
+            continue
+        row = MeterAddress(
+            utility=utility,
             meter=meter,
             road=road,
             identifier=identifier,
             version=version,
             device_type=device_type,
         )
-    settle(road, identifier)
-    Generation.bump(meter.utility_id)
-    mine.refresh_from_db(fields=["contested"])
-    return mine
+        mine.append(row)
+        new.append(row)
+    MeterAddress.objects.bulk_create(new, batch_size=200)
+    settle(road, {identifier for _, identifier, *_ in claims})
+    Generation.bump(utility.pk)
 
 
 def release(address: MeterAddress, user: User | None, computer: str = "") -> None:
@@ -129,7 +200,7 @@ def release(address: MeterAddress, user: User | None, computer: str = "") -> Non
             to_at=datetime.now(UTC), contested=False
         ):
             return
-        settle(address.road, address.identifier)
+        settle(address.road, {address.identifier})
         Generation.bump(address.utility_id)
         audit.record(
             "meter.address_released", utility=address.utility, user=user, computer=computer,
@@ -137,25 +208,29 @@ def release(address: MeterAddress, user: User | None, computer: str = "") -> Non
         )  # fmt: skip
 
 
-def settle(road: str, identifier: str) -> None:
-    """Work out anew who contests an address (caller's transaction); tell all utilities for which that changed."""
-    claims = list(
-        MeterAddress.objects.filter(road=road, identifier=identifier, to_at=None)
+def settle(road: str, identifiers: Collection[str]) -> None:
+    """Work out anew who contests addresses (caller's transaction); tell all utilities for which that changed."""
+    claims: dict[str, list[MeterAddress]] = {}
+    for row in (
+        MeterAddress.objects.filter(road=road, identifier__in=identifiers, to_at=None)
         .select_related("utility", "meter")
         .order_by("pk")
-    )
+    ):
+        claims.setdefault(row.identifier, []).append(row)
     changed = []
-    for one in claims:
-        contested = any(other.utility_id != one.utility_id and _overlap(one, other) for other in claims)
-        if contested != one.contested:
-            one.contested = contested
-            one.save(update_fields=["contested"])
-            changed.append(one)
+    for identifier in sorted(claims):
+        rivals = claims[identifier]
+        for one in rivals:
+            contested = any(other.utility_id != one.utility_id and _overlap(one, other) for other in rivals)
+            if contested != one.contested:
+                one.contested = contested
+                one.save(update_fields=["contested"])
+                changed.append(one)
     Generation.bump(*(one.utility_id for one in changed))
     for one in changed:
         audit.record(
             "meter.address_contested" if one.contested else "meter.address_settled",
-            utility=one.utility, target=str(one.meter), detail={"road": road, "identifier": identifier},
+            utility=one.utility, target=str(one.meter), detail={"road": road, "identifier": one.identifier},
         )  # fmt: skip
 
 

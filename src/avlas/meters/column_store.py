@@ -6,9 +6,14 @@ Everything here runs inside the caller's transaction. A key is one row of equall
 from __future__ import annotations
 
 import json
+import re
+import struct
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from avlas.decode.batch import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +21,71 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 Columns = dict[str, list[Any]]
+_BIGINT, _BIGINTS, _DOUBLE, _DOUBLES = 20, 1016, 701, 1022  # PostgreSQL's types and their arrays
+_PLACEHOLDER = re.compile(r"\bnew_(\w+)")
+
+
+def moment(connection: BaseDatabaseWrapper) -> object:
+    """Give a mark that stays equal as long as no other connection has committed a change.
+
+    PostgreSQL's also moves when anything else in the cluster is committed: then nothing is known.
+    """
+    pg = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_snapshot()::text" if pg else "PRAGMA data_version")
+        mark: object = cursor.fetchone()
+    return mark
+
+
+@cache
+def _array_dumper() -> Any:
+    """What sends numpy arrays to PostgreSQL as they are: writing and reading them as text takes ten times as long.
+
+    int64 becomes bigint[] (NONE: null), float64 double precision[] (NaN: null).
+    """
+    from psycopg.adapt import Dumper
+    from psycopg.pq import Format
+
+    class ArrayDumper(Dumper):
+        format = Format.BINARY
+
+        def __init__(self, cls: type, context: Any = None) -> None:
+            super().__init__(cls, context)
+            self.oid = _BIGINTS
+
+        def get_key(self, obj: np.ndarray, format: Any) -> Any:  # noqa: A002, ARG002 - as psycopg calls it
+            return (self.cls, obj.dtype.kind)
+
+        def upgrade(self, obj: np.ndarray, format: Any) -> Any:  # noqa: A002, ARG002
+            found = ArrayDumper(self.cls)
+            found.oid = _DOUBLES if obj.dtype.kind == "f" else _BIGINTS
+            return found
+
+        def dump(self, obj: np.ndarray) -> bytes:
+            doubles = obj.dtype.kind == "f"
+            null = np.isnan(obj) if doubles else obj == NONE
+            cells = np.empty(len(obj), [("length", ">i4"), ("value", ">f8" if doubles else ">i8")])
+            cells["length"], cells["value"] = np.where(null, -1, 8), obj
+            element = _DOUBLE if doubles else _BIGINT
+            head = struct.pack(">iiIii", 1, int(null.any()), element, len(obj), 1)
+            if not null.any():
+                return head + cells.tobytes()
+            sent = np.ones((len(obj), 12), bool)
+            sent[null, 4:] = False
+            return head + cells.view(np.uint8).reshape(len(obj), 12)[sent].tobytes()
+
+    return ArrayDumper
+
+
+def _ask(connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Let PostgreSQL run a statement whose parameters may be arrays; Django's own cursor would write them as text."""
+    import psycopg
+
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.adapters.register_dumper(np.ndarray, _array_dumper())
+        cursor.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
 
 
 def _keys_source(connection: BaseDatabaseWrapper, keys: Mapping[str, np.ndarray]) -> tuple[str, list[Any]]:
@@ -23,10 +93,31 @@ def _keys_source(connection: BaseDatabaseWrapper, keys: Mapping[str, np.ndarray]
     names = list(keys)
     if connection.vendor == "postgresql":
         arrays = ", ".join("%s::bigint[]" for _ in names)
-        return f"unnest({arrays}) AS k({', '.join(names)})", [keys[name].tolist() for name in names]
-    rows = json.dumps(list(zip(*(keys[name].tolist() for name in names), strict=True)))
-    picked = ", ".join(f"value->>{place} AS {name}" for place, name in enumerate(names))
+        return f"unnest({arrays}) AS k({', '.join(names)})", list(keys.values())
+    picked, rows = _picked(keys)
     return f"(SELECT {picked} FROM json_each(%s)) AS k", [rows]
+
+
+def _picked(keys: Mapping[str, np.ndarray]) -> tuple[str, str]:
+    """Give the columns of SQLite's json_each that are the key columns, and the JSON; what never changes stays out."""
+    varying = [name for name, column in keys.items() if (column != column[0]).any()] or list(keys)[:1]
+    fixed = [f"{int(column[0])} AS {name}" for name, column in keys.items() if name not in varying]
+    if len(varying) == 1:
+        return ", ".join([f"value AS {varying[0]}", *fixed]), json.dumps(keys[varying[0]].tolist())
+    picked = [f"value->>{place} AS {name}" for place, name in enumerate(varying)]
+    rows = zip(*(keys[name].tolist() for name in varying), strict=True)
+    return ", ".join([*picked, *fixed]), json.dumps(list(rows))
+
+
+def _select(
+    connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    if connection.vendor == "postgresql":
+        return _ask(connection, statement, parameters)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def fetch(
@@ -41,13 +132,63 @@ def fetch(
     source, parameters = _keys_source(connection, keys)
     on = " AND ".join(f"t.{name} = k.{name}" for name in keys)
     join = "JOIN" if connection.vendor == "postgresql" else "CROSS JOIN"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join('t.' + column for column in columns)} FROM {source} {join} {table} t ON {on}",
-            parameters,
+    listed = ", ".join(f"t.{column}" for column in columns)
+    return _select(connection, f"SELECT {listed} FROM {source} {join} {table} t ON {on}", parameters)
+
+
+def fetch_numbered(
+    connection: BaseDatabaseWrapper, table: str, keys: Mapping[str, np.ndarray], columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Like ``fetch``, with the place of its key among ``keys`` (from 0) before each row's columns.
+
+    ``keys`` holds slot_at: PostgreSQL then looks into the partitions concerned only.
+    """
+    count = len(next(iter(keys.values())))
+    if not count:
+        return []
+    names = list(keys)
+    on = " AND ".join(f"t.{name} = k.{name}" for name in names)
+    listed = ", ".join(f"t.{column}" for column in columns)
+    if connection.vendor == "postgresql":
+        arrays = ", ".join("%s::bigint[]" for _ in names)
+        first, last = int(keys["slot_at"].min()), int(keys["slot_at"].max())
+        return _ask(
+            connection,
+            f"SELECT k.number - 1, {listed} FROM unnest({arrays}) WITH ORDINALITY"
+            f" AS k({', '.join(names)}, number) JOIN {table} t ON {on} WHERE t.slot_at BETWEEN {first} AND {last}",
+            list(keys.values()),
         )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    picked, rows = _picked(keys)
+    return _select(
+        connection,
+        f"SELECT k.number, {listed} FROM (SELECT key AS number, {picked} FROM json_each(%s)) AS k"
+        f" CROSS JOIN {table} t ON {on}",
+        [rows],
+    )
+
+
+def newest(
+    connection: BaseDatabaseWrapper, meter_ids: np.ndarray, columns: Sequence[str], since: int
+) -> list[tuple[Any, ...]]:
+    """For each meter with a live reading since then: its place among ``meter_ids`` and the newest one's columns."""
+    if not len(meter_ids):
+        return []
+    listed = ", ".join(f"r.{column}" for column in columns)
+    if connection.vendor == "postgresql":
+        return _ask(
+            connection,
+            f"SELECT k.number - 1, {listed} FROM unnest(%s::bigint[]) WITH ORDINALITY AS k(meter_id, number),"
+            f" LATERAL (SELECT * FROM reading WHERE meter_id = k.meter_id AND kind = 0 AND slot_at >= {int(since)}"
+            " ORDER BY slot_at DESC LIMIT 1) AS r",
+            [meter_ids],
+        )
+    return _select(
+        connection,
+        f"SELECT k.key, {listed} FROM json_each(%s) AS k CROSS JOIN reading r ON r.meter_id = k.value"
+        " AND r.kind = 0 AND r.slot_at = (SELECT slot_at FROM reading WHERE meter_id = k.value AND kind = 0"
+        f" AND slot_at >= {int(since)} ORDER BY slot_at DESC LIMIT 1)",
+        [json.dumps(meter_ids.tolist())],
+    )
 
 
 def neighbours(
@@ -63,16 +204,45 @@ def neighbours(
     same = f"r.meter_id = k.meter_id AND r.kind = {int(kind)}"
     if having:
         same += f" AND r.{having} IS NOT NULL"
+    return _select(
+        connection,
+        f"SELECT k.meter_id, k.slot_at,"
+        f" (SELECT slot_at FROM reading r WHERE {same} AND r.slot_at < k.slot_at ORDER BY slot_at DESC LIMIT 1),"
+        f" (SELECT slot_at FROM reading r WHERE {same} AND r.slot_at > k.slot_at ORDER BY slot_at LIMIT 1)"
+        f" FROM {source}",
+        parameters,
+    )
+
+
+def fetch_ids(
+    connection: BaseDatabaseWrapper, table: str, ids: np.ndarray, columns: Sequence[str], end: str = ""
+) -> list[tuple[Any, ...]]:
+    """Give ``columns`` of the rows of ``table`` with these ids; ``end`` of the statement: order, lock."""
+    if not len(ids):
+        return []
+    pg = connection.vendor == "postgresql"
+    condition = "id = ANY(%s)" if pg else "id IN (SELECT value FROM json_each(%s))"
+    return _select(
+        connection,
+        f"SELECT {', '.join(columns)} FROM {table} WHERE {condition}{end}",
+        [ids if pg else json.dumps(ids.tolist())],
+    )
+
+
+def insert(connection: BaseDatabaseWrapper, table: str, columns: Columns) -> None:
+    """Insert rows whose keys are not there yet."""
+    names = list(columns)
+    if not columns[names[0]]:
+        return
+    rows = zip(*columns.values(), strict=True)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT k.meter_id, k.slot_at,"
-            f" (SELECT slot_at FROM reading r WHERE {same} AND r.slot_at < k.slot_at ORDER BY slot_at DESC LIMIT 1),"
-            f" (SELECT slot_at FROM reading r WHERE {same} AND r.slot_at > k.slot_at ORDER BY slot_at LIMIT 1)"
-            f" FROM {source}",
-            parameters,
-        )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            marks = ", ".join(["%s"] * len(names))
+            cursor.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", list(rows))
 
 
 def upsert(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: Sequence[str]) -> None:
@@ -131,9 +301,76 @@ def update(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: s
             cursor.executemany(f"UPDATE {table} SET {listed} WHERE {key} = %s", rows)
 
 
-def nullable(column: np.ndarray) -> list[float | None]:
-    """Give a float column as a list in which NaN has become None."""
-    values: list[float | None] = column.tolist()
-    if np.isnan(column).any():
-        return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN alone differs from itself
+def change(
+    connection: BaseDatabaseWrapper,
+    table: str,
+    assignments: Mapping[str, str],
+    columns: Mapping[str, np.ndarray | list[str]],
+) -> None:
+    """Update the rows with the ``id``s among ``columns`` by one statement for all.
+
+    ``assignments``: column -> SQL in which ``new_x`` stands for column x of ``columns``, any other name for what the
+    row holds. ``columns``: int64 (NONE: null), float64 (NaN: null) or texts.
+    """
+    if not len(columns["id"]):
+        return
+    names = list(columns)
+    if connection.vendor == "postgresql":
+        listed = ", ".join(f"{name} = {term}" for name, term in assignments.items())
+        arrays = ", ".join("%s::text[]" if isinstance(columns[name], list) else "%s" for name in names)
+        heads = ", ".join(f"new_{name}" for name in names)
+        _ask(
+            connection,
+            f"UPDATE {table} SET {listed} FROM unnest({arrays}) AS l({heads}) WHERE id = new_id",
+            list(columns.values()),
+        )
+        return
+    numbers = {name: place for place, name in enumerate(names, start=1)}
+
+    def numbered(term: str) -> str:
+        return _PLACEHOLDER.sub(lambda found: f"?{numbers[found[1]]}", term)
+
+    listed = ", ".join(f"{name} = {numbered(term)}" for name, term in assignments.items())
+    rows = list(zip(*(nullable(column) for column in columns.values()), strict=True))
+    with connection.cursor() as cursor:
+        cursor.executemany(f"UPDATE {table} SET {listed} WHERE id = ?{numbers['id']}", rows)
+
+
+def add_missing(
+    connection: BaseDatabaseWrapper,
+    table: str,
+    columns: Mapping[str, np.ndarray | list[str]],
+    same: Mapping[str, int | str | None],
+) -> None:
+    """Insert rows, except where a unique column has the value already.
+
+    ``columns``: as for ``change``, in the order in which to insert; ``same``: what all rows have in common.
+    """
+    names = [*columns, *same]
+    listed = ", ".join(names)
+    if connection.vendor == "postgresql":
+        arrays = ", ".join("%s::text[]" if isinstance(one, list) else "%s" for one in columns.values())
+        picked = ", ".join([*(f"l.{name}" for name in columns), *("%s" for _ in same)])
+        _ask(
+            connection,
+            f"INSERT INTO {table} ({listed}) SELECT {picked} FROM unnest({arrays}) AS l({', '.join(columns)})"
+            " ON CONFLICT DO NOTHING",
+            [*same.values(), *columns.values()],
+        )
+        return
+    marks = ", ".join(["%s"] * len(names))
+    alike = tuple(same.values())
+    rows = [(*row, *alike) for row in zip(*(nullable(column) for column in columns.values()), strict=True)]
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {table} ({listed}) VALUES ({marks}) ON CONFLICT DO NOTHING", rows)
+
+
+def nullable(column: np.ndarray | list[Any]) -> list[Any]:
+    """Give a column as a list in which NaN, or NONE among int64, has become None."""
+    if isinstance(column, list):
+        return column
+    values: list[Any] = column.tolist()
+    empty = np.isnan(column) if column.dtype.kind == "f" else column == NONE
+    for place in np.flatnonzero(empty).tolist():
+        values[place] = None
     return values

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own commands and their flags."""
     commands = parser.add_subparsers(dest="what", required=True, metavar="import|add|list|rotate")
     take = commands.add_parser("import", help="take in a KEM, KEM2 or CSV file")
-    take.add_argument("file", type=Path)
+    take.add_argument("file", type=Path, help="the KEM, KEM2 or CSV file")
     take.add_argument(
         "--password",
         help=f"the file's password; better asked for, or in {PASSWORD_ENVIRONMENT}, than given here",
@@ -108,10 +108,10 @@ def _rotate() -> int:
     from django.utils.translation import gettext as _
 
     from avlas.meters.keys import seal_all_again
-    from avlas.system import audit, secrets
+    from avlas.system import audit, outbox, secrets
 
     def seal(old: secrets.MasterKey, new: secrets.MasterKey) -> int:
-        count = seal_all_again(old, new)
+        count = seal_all_again(old, new) + outbox.seal_all_again(old, new)
         audit.record("keys.rotated", utility=None, target=new.id, detail={"from": old.id, "keys": count})
         return count
 

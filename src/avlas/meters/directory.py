@@ -2,6 +2,9 @@
 
 Every change of a meter, address or key bumps the utility's generation number (models.Generation); ingest reads the
 number in each batch's transaction and asks for a new directory when it moved.
+
+An address is met once, whoever's it is, and from then on found among all others of a batch at once: its handle in the
+key ring is its place in the directory's columns.
 """
 
 from __future__ import annotations
@@ -10,11 +13,16 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
+from avlas.decode.batch import Keyring, address_of
 from avlas.meters.keys import keys_for
 from avlas.meters.models import Generation, MeterAddress
 
 if TYPE_CHECKING:
     from avlas.decode.types import Address
+
+_MOST_STRANGERS = 200_000  # met, before all are forgotten: noise invents addresses without end
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +33,17 @@ class Known:
     slot_seconds: int
     clock_offset_minutes: int
     contested: bool
+    nameless: bool = False  # no model is written down yet
 
 
 class Directory:
-    """The addresses and keys of one utility at one generation."""
+    """The addresses and keys of one utility at one generation.
+
+    Columns by handle: ``meter_id`` (0: a stranger's address), ``slot_seconds``, ``clock_offset`` (seconds),
+    ``contested``, ``nameless`` (its meter has no model yet), ``state_id`` (its row of meter_state as far as known,
+    to be checked; 0: not known). Lists by handle: ``address`` (a number as in decode.batch.Headers) and ``text``
+    (as in MeterState).
+    """
 
     _cache: ClassVar[dict[int, Directory]] = {}
     _lock = threading.Lock()
@@ -36,18 +51,25 @@ class Directory:
     def __init__(self, utility_id: int, generation: int) -> None:
         self.utility_id = utility_id
         self.generation = generation
+        self.lock = threading.RLock()  # one thread at a time meets addresses, provides keys and decodes
+        self.ring = Keyring()
+        self.strangers = 0
         self._by_identifier: dict[str, list[tuple[int | None, int | None, Known]]] = {}
-        self._keys: dict[tuple[str, str], bytes | None] = {}
         rows = MeterAddress.objects.filter(
             utility_id=utility_id, road__in=("radio", "wired"), to_at__isnull=True
         ).values_list(
             "identifier", "version", "device_type", "contested",
-            "meter_id", "meter__slot_seconds", "meter__clock_offset_minutes",
+            "meter_id", "meter__slot_seconds", "meter__clock_offset_minutes", "meter__model",
         )  # fmt: skip
-        for identifier, version, device_type, contested, meter_id, slot, offset in rows.iterator(5000):
+        for identifier, version, device_type, contested, meter_id, slot, offset, model in rows.iterator(5000):
             self._by_identifier.setdefault(identifier, []).append(
-                (version, device_type, Known(meter_id, slot, offset, contested))
+                (version, device_type, Known(meter_id, slot, offset, contested, not model))
             )
+        self.address: list[int] = []
+        self.text: list[str] = []
+        self.meter_id, self.clock_offset, self.state_id = (np.zeros(64, np.int64) for _ in range(3))
+        self.slot_seconds = np.ones(64, np.int64)
+        self.contested, self.nameless, self._has_key = (np.zeros(64, bool) for _ in range(3))
 
     @classmethod
     def of(cls, utility_id: int) -> Directory:
@@ -55,7 +77,7 @@ class Directory:
         number = current_generation(utility_id)
         with cls._lock:
             found = cls._cache.get(utility_id)
-            if found is None or found.generation != number:
+            if found is None or found.generation != number or found.strangers > _MOST_STRANGERS:
                 found = cls._cache[utility_id] = cls(utility_id, number)
             return found
 
@@ -77,11 +99,51 @@ class Directory:
                 best = best or known
         return best
 
-    def keys(self, addresses: set[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
-        """Give the AES key of each (manufacturer, identification), None where none is stored."""
-        missing = [address for address in addresses if address not in self._keys]
-        self._keys.update(keys_for(self.utility_id, missing))
-        return {address: self._keys[address] for address in addresses}
+    def handles(self, addresses: np.ndarray) -> np.ndarray:
+        """Give the handle (int32) of each address (uint64 as in decode.batch.Headers), -1 for 0."""
+        with self.lock:
+            found = self.ring.find(addresses)
+            new = np.unique(addresses[(found < 0) & (addresses != 0)])
+            if new.size:
+                for number in new.tolist():
+                    self._meet(number)
+                found = self.ring.find(addresses)
+            return found
+
+    def provide_keys(self, handles: np.ndarray) -> None:
+        """See to it that ``ring`` holds the keys of these addresses, where there are any. Raises SecretError."""
+        with self.lock:
+            missing = np.unique(handles[(handles >= 0) & ~self._has_key[handles]])
+            if not missing.size:
+                return
+            numbers = [self.address[handle] for handle in missing.tolist()]
+            who = {number: address_of(number) for number in numbers}
+            keys = keys_for(
+                self.utility_id, list({(one.manufacturer, one.identification) for one in who.values()})
+            )
+            for number, one in who.items():
+                self.ring.set(number, keys[one.manufacturer, one.identification])
+            self._has_key[missing] = True
+
+    def _meet(self, number: int) -> None:
+        handle = self.ring.set(number, None)
+        if handle >= len(self.meter_id):
+            for name in ("meter_id", "clock_offset", "state_id", "slot_seconds", "contested", "nameless",
+                         "_has_key"):  # fmt: skip
+                column = getattr(self, name)
+                more = np.full(len(column), name == "slot_seconds", column.dtype)
+                setattr(self, name, np.concatenate([column, more]))
+        self.address.append(number)
+        self.text.append(number.to_bytes(8, "little").hex().upper())
+        known = self.find(address_of(number))
+        if known is None:
+            self.strangers += 1
+            return
+        self.meter_id[handle] = known.meter_id
+        self.slot_seconds[handle] = known.slot_seconds
+        self.clock_offset[handle] = known.clock_offset_minutes * 60
+        self.contested[handle] = known.contested
+        self.nameless[handle] = known.nameless
 
 
 def current_generation(utility_id: int) -> int:

@@ -33,10 +33,11 @@ def tidy(now: datetime | None = None) -> dict[str, int]:
         old,
     )
     if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "PRAGMA optimize"
-            )  # the query planner's statistics; PostgreSQL sees to them itself
+        # The query planner's statistics; PostgreSQL sees to them itself. In a transaction that waits for its turn to
+        # write: outside of one SQLite reads first, and then refuses to write when somebody else just has.
+        with connection.cursor() as cursor, transaction.atomic():
+            cursor.execute("PRAGMA analysis_limit = 400")
+            cursor.execute("PRAGMA optimize")
     return {"strangers": strangers, "raw telegrams": raw, "partitions": ensure_partitions(connection, now)}
 
 

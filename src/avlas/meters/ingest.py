@@ -1,33 +1,41 @@
 """The one way in for telegrams, whatever road brought them (DESIGN section 5).
 
 A batch is looked up, surplus is recognised by class before anything is decrypted, the rest is decoded outside the
-transaction (see judge.py); then raw telegrams, readings, info events and states are written in one transaction, and
-only after its commit does `ingest` return. Within the transaction the utility's generation, the stored telegrams and
-the forgery counters are read again: if another process was faster in anything that matters, the batch is judged anew.
+transaction: nearly all in columns (ordinary.py), what is out of the ordinary one by one (judge.py). Then raw
+telegrams, readings, info events and states are written in one transaction, and only after its commit does `ingest`
+return. Within the transaction the utility's generation, the stored telegrams and the forgery counters are read again:
+if another process was faster in anything that matters, the batch is judged anew.
 """
 
 from __future__ import annotations
 
+import gc
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+import numpy as np
+from django.db import IntegrityError, connection, transaction
 from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Coalesce, Greatest
 
-from avlas.decode.batch import NONE, Headers, headers
-from avlas.meters import layouts, retro, slots, states, steps
-from avlas.meters.judge import Judged, Overtaken
-from avlas.meters.logged import write_logged
-from avlas.meters.models import Collector, Source, State
-from avlas.meters.states import Sighting
+from avlas.decode.batch import NONE, SECURITY_NAMES, Headers, address_of, headers
+from avlas.meters import column_store, layouts, logged, retro, slots, states, steps
+from avlas.meters.directory import Directory, current_generation
+from avlas.meters.judge import CLOCK_WRONG_SECONDS, DAY, Judged
+from avlas.meters.logged import LoggedColumns
+from avlas.meters.models import Collector, Quality, Source, State
+from avlas.meters.ordinary import Ordinary
+from avlas.meters.owned import Owned
+from avlas.meters.slots import Kept, Readings
+from avlas.meters.states import Sighting, Sightings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
+    from avlas.decode.compact import Layouts
     from avlas.meters.slots import Entry
 
 _OPTIMISTIC_TRIES = 3
@@ -58,6 +66,7 @@ class IngestResult:
     surplus: int = 0
     states: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     meters: set[int] = field(default_factory=set)  # ids of own meters heard
+    held_seconds: float = 0.0  # how long the transaction kept others from writing; of several the longest
 
     def add(self, other: IngestResult) -> None:
         """Add another batch's counts."""
@@ -66,6 +75,7 @@ class IngestResult:
         for state, count in other.states.items():
             self.states[state] += count
         self.meters |= other.meters
+        self.held_seconds = max(self.held_seconds, other.held_seconds)
 
 
 def ingest(telegrams: TelegramBatch) -> IngestResult:
@@ -82,100 +92,258 @@ def ingest(telegrams: TelegramBatch) -> IngestResult:
     result, layouts_learnt = _judge_and_store(telegrams, heads, utility_id)
     if layouts_learnt and not telegrams.again:
         retro.decode_new_layouts()
+    _leave_alone_what_is_loaded()
     return result
+
+
+@cache
+def _leave_alone_what_is_loaded() -> None:
+    """After the first batch all that lasts is in memory: the garbage collector need not go through it ever again."""
+    gc.freeze()
+
+
+class _Overtaken(Exception):  # noqa: N818
+    """Another process changed what a batch was judged by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """What is to become of a batch."""
+
+    owned: Owned
+    ordinary: Ordinary
+    careful: Judged | None  # None: nothing is out of the ordinary
+    store: Layouts
+    moment: object  # of the database, when judging began
+
+    @classmethod
+    def of(cls, telegrams: TelegramBatch, heads: Headers, utility_id: int) -> _Judgement:
+        moment = column_store.moment(connection)
+        owned = Owned.of(telegrams, heads, Directory.of(utility_id))
+        store = layouts.current()
+        ordinary = Ordinary(owned, store)
+        careful = Judged(owned, ordinary, store) if ordinary.careful.any() else None
+        return cls(owned, ordinary, careful, store, moment)
+
+    def is_current(self) -> bool:
+        """Whether nobody else has committed anything since judging began. False: somebody may have."""
+        return column_store.moment(connection) == self.moment
+
+    def check_not_overtaken(self, rows: states.Rows) -> None:
+        """Raises _Overtaken when the database no longer says what the batch was judged by (``rows`` are locked)."""
+        if self.is_current():
+            return
+        directory, ordinary = self.owned.directory, self.ordinary
+        if current_generation(directory.utility_id) != directory.generation:
+            raise _Overtaken
+        if len(ordinary.rows) and (ordinary.has_changed(rows.freshnesses) or ordinary.slots_have_changed()):
+            raise _Overtaken
+        if self.careful is not None and self.careful.has_changed():
+            raise _Overtaken
 
 
 def _judge_and_store(telegrams: TelegramBatch, heads: Headers, utility_id: int) -> tuple[IngestResult, bool]:
     for _ in range(_OPTIMISTIC_TRIES):
-        judged = Judged(telegrams, heads, utility_id)
+        judgement = _Judgement.of(telegrams, heads, utility_id)
         try:
             with transaction.atomic():
-                sightings = _lock(judged)
-                judged.check_not_overtaken()
-                return _store(judged, sightings)
-        except Overtaken:
+                begun = time.monotonic()
+                locked = _Locked(judgement)
+                judgement.check_not_overtaken(locked.rows)
+                result, learnt = _store(judgement, locked)
+            result.held_seconds = time.monotonic() - begun
+        except (_Overtaken, IntegrityError):  # the latter: a row came from where nobody locks
             continue
+        return result, learnt
     with transaction.atomic():  # no more racing: decode while holding the locks
-        _lock(judged)
-        judged = Judged(telegrams, heads, utility_id)
-        return _store(judged, _lock(judged))
+        begun = time.monotonic()
+        _Locked(judgement)
+        judgement = _Judgement.of(telegrams, heads, utility_id)
+        result, learnt = _store(judgement, _Locked(judgement))
+    result.held_seconds = time.monotonic() - begun
+    return result, learnt
 
 
-def _lock(judged: Judged) -> dict[str, Sighting]:
-    """Hold the addresses and meters of a batch, so that no other process stores for them meanwhile.
+class _Locked:
+    """The addresses and meters of a batch are held, so that no other process stores for them meanwhile.
 
-    Everyone locks in this order, each kind by its number: so nobody waits for one who waits for him.
+    Everyone locks in this order, each kind by its number: so nobody waits for one who waits for him. ``handles``
+    are the addresses heard (rising), ``of_row`` says for each row with an address (``heard``) which of them it is.
     """
-    sightings = _first_sightings(judged)
-    states.make_missing(judged.utility_id, sightings)
-    states.lock(judged.utility_id, sightings)
-    slots.lock_meters(judged.meter_ids)
-    return sightings
+
+    def __init__(self, judgement: _Judgement) -> None:
+        owned, careful = judgement.owned, judgement.careful
+        self.heard = np.flatnonzero(owned.handle >= 0)
+        self.handles, self.of_row = np.unique(owned.handle[self.heard], return_inverse=True)
+        self.first_heard_at = np.full(len(self.handles), np.iinfo(np.int64).max)
+        np.minimum.at(self.first_heard_at, self.of_row, owned.heard_at[self.heard])
+        known = judgement.ordinary.state_rows
+        if known is not None and connection.vendor == "sqlite" and not judgement.is_current():
+            known = None
+        self.rows = states.lock(owned.directory, self.handles, self.first_heard_at, known)
+        slots.lock_meters({*judgement.ordinary.meter_ids.tolist(), *(careful.meter_ids if careful else ())})
 
 
-def _store(judged: Judged, sightings: dict[str, Sighting]) -> tuple[IngestResult, bool]:
+def _store(judgement: _Judgement, locked: _Locked) -> tuple[IngestResult, bool]:
     """Write everything; gives the counts and whether a new layout was learnt."""
-    telegrams = judged.telegrams
-    slots.write_telegrams([entry for entry in judged.kept if entry.stored != entry.state])
-    read = judged.read
-    if read:
-        assert judged.columns is not None
-        written = slots.write_readings([*read, *judged.others], judged.columns, judged.quality(), judged.anew)
-        write_logged(judged.logged, judged.lost)
-        steps.settle(written)
-    result = _count(judged, sightings)
+    owned, careful = judgement.owned, judgement.careful
+    telegrams = owned.telegrams
+    kept = _ordinary_telegrams(judgement)
+    slots.write_telegrams(kept, telegrams.collector_id, new=True)
+    if careful is not None:
+        other = Kept.of([entry for entry in careful.kept if entry.stored != entry.state])
+        slots.write_telegrams(other, telegrams.collector_id, new=False)
+    _write_readings(judgement, kept)
+    result = IngestResult(telegrams=len(owned.handle))
+    result.states[State.DAMAGED] += len(owned.heads.problems)
+    _count_ordinary(judgement, locked, kept, result)
+    sightings = _sightings(judgement, result)
     states.write_states(
-        judged.utility_id, telegrams.collector_id, sightings, judged.fresh, again=telegrams.again
-    )
-    learnt = layouts.keep(judged.layouts)
+        owned.directory.utility_id, telegrams.collector_id, sightings, careful.fresh if careful else {},
+        again=telegrams.again,
+    )  # fmt: skip
+    _name_meters(judgement, kept, sightings)
+    learnt = layouts.keep(judgement.store)
     if not telegrams.again:
         last = Value(datetime.fromtimestamp(float(telegrams.heard_at.max()), UTC), DateTimeField())
         Collector.objects.filter(pk=telegrams.collector_id).update(
             telegrams=F("telegrams") + len(telegrams.frames),
-            damaged=F("damaged") + len(judged.heads.problems),
+            damaged=F("damaged") + len(owned.heads.problems),
             last_heard_at=Greatest(Coalesce(F("last_heard_at"), last), last),
         )
     return result, learnt
 
 
-def _first_sightings(judged: Judged) -> dict[str, Sighting]:
-    found: dict[str, Sighting] = {}
-    for row, (text, address) in enumerate(zip(judged.address, judged.heads.addresses, strict=True)):
-        if address is None:
-            continue
-        one = found.get(text)
-        if one is None:
-            known = judged.known[row]
-            one = found[text] = Sighting(
-                address,
-                known.meter_id if known else None,
-                first_heard_at=judged.heard_at[row],
-            )
-        one.first_heard_at = min(one.first_heard_at, judged.heard_at[row])
+def _ordinary_telegrams(judgement: _Judgement) -> Kept:
+    """The ordinary telegrams that are behind a reading."""
+    owned, rows = judgement.owned, judgement.ordinary.rows
+    frames = owned.telegrams.frames
+    return Kept(
+        owned.meter_id[rows], owned.slot_at[rows], owned.heads.class_code[rows], owned.heard_at[rows],
+        np.full(len(rows), int(owned.telegrams.source), np.int64), np.full(len(rows), int(State.READ), np.int64),
+        judgement.ordinary.place, owned.telegrams.rssi_dbm[rows].astype(np.float64),
+        [frames[row] for row in rows.tolist()],
+    )  # fmt: skip
+
+
+def _write_readings(judgement: _Judgement, kept: Kept) -> None:
+    owned, ordinary, careful = judgement.owned, judgement.ordinary, judgement.careful
+    filling, columns = kept, ordinary.columns
+    if careful is not None and careful.columns is not None:
+        filling, columns = filling.and_also(Kept.of([*careful.read, *careful.others])), careful.columns
+    if columns is None or not len(filling):
+        return
+    order = np.lexsort((filling.slot, filling.meter))
+    begins = slots.begins(filling.meter[order], filling.slot[order])
+    readings = Readings(filling.meter[order][begins], filling.slot[order][begins])
+    changed = readings.fill(filling, columns, careful.anew if careful else ())
+    readings.write(changed)
+    offset = owned.directory.clock_offset[owned.handle[ordinary.rows]]
+    error = clock_errors(columns.meter_time[kept.place], offset, kept.heard_at)
+    wrong = (error != NONE) & (np.abs(error) > CLOCK_WRONG_SECONDS)
+    said = LoggedColumns.of(
+        columns, kept.place, kept.meter, offset, kept.heard_at, int(owned.telegrams.source),
+        np.where(wrong, int(Quality.CLOCK_WRONG), 0),
+    )  # fmt: skip
+    closer = logged.write_ordinary(said)
+    logged.write_logged([*closer, *(careful.logged if careful else ())], careful.lost if careful else ())
+    steps.settle(steps.to_settle(readings, changed))
+
+
+def clock_errors(clock: np.ndarray, offset: np.ndarray, heard_at: np.ndarray) -> np.ndarray:
+    """Seconds meters' clocks are ahead of ours; NONE where they don't send time of day."""
+    known = (clock != NONE) & (clock % DAY != 0)
+    found: np.ndarray = np.where(known, clock - offset - heard_at, NONE)
     return found
 
 
-def _count(judged: Judged, sightings: dict[str, Sighting]) -> IngestResult:
-    """Add the batch up, in the order heard, into the result and the sightings."""
-    result = IngestResult(telegrams=len(judged.heard_at))
-    result.states[State.DAMAGED] += len(judged.heads.problems)
-    for row in sorted(range(len(judged.heard_at)), key=judged.heard_at.__getitem__):
-        text, header = judged.address[row], judged.heads.headers[row]
-        if not text or header is None:
-            continue
-        one, at, known = sightings[text], judged.heard_at[row], judged.known[row]
+def _count_ordinary(judgement: _Judgement, locked: _Locked, kept: Kept, result: IngestResult) -> None:
+    """Add up the rows of meters of which nothing was out of the ordinary, and write their states."""
+    owned, ordinary = judgement.owned, judgement.ordinary
+    columns = ordinary.columns
+    mine = ordinary.surplus.copy()
+    mine[ordinary.rows] = True
+    rows = np.flatnonzero(mine)
+    if not rows.size:
+        return
+    result.surplus += int(ordinary.surplus.sum())
+    result.states[State.READ] += len(kept)
+    result.meters |= set(np.unique(owned.meter_id[rows]).tolist())
+    which = np.full(len(owned.handle), -1, np.int64)
+    which[locked.heard] = locked.of_row
+    order = rows[np.lexsort((owned.heard_at[rows], which[rows]))]
+    last = order[np.flatnonzero(np.append(which[order][1:] != which[order][:-1], True))]
+    address = which[last]  # one a handle, rising
+    count = len(locked.handles)
+    heard = np.bincount(which[rows], minlength=count)[address]
+    read_address = which[ordinary.rows]
+    read = np.bincount(read_address, minlength=count)[address]
+    empty = np.full(count, NONE, np.int64)
+    latest = np.full(count, -1, np.int64)  # place in kept of each address' latest telegram that was read
+    info, info_at, clock_error = empty.copy(), empty.copy(), empty.copy()
+    names = np.full((3, count), "", object)
+    if columns is not None and len(kept):
+        turn = np.lexsort((kept.heard_at, read_address))
+        latest[read_address[turn]] = turn  # of several the last one stays
+        offset = owned.directory.clock_offset[owned.handle[ordinary.rows]]
+        error = clock_errors(columns.meter_time[kept.place], offset, kept.heard_at)
+        code = columns.info_code[kept.place]
+        known = turn[code[turn] != NONE]
+        info[read_address[known]], info_at[read_address[known]] = code[known], kept.heard_at[known]
+        known = turn[error[turn] != NONE]
+        clock_error[read_address[known]] = error[known]
+        has = np.flatnonzero(latest >= 0)
+        kinds = [columns.kinds[kind] for kind in columns.kind[kept.place[latest[has]]].tolist()]
+        announced = owned.heads.security[ordinary.rows[latest[has]]].tolist()
+        names[0, has] = [SECURITY_NAMES[number] for number in announced]
+        names[1, has], names[2, has] = [kind[0] for kind in kinds], [kind[1] for kind in kinds]
+    fresh = [empty.copy() for _ in range(3)]
+    at = np.searchsorted(locked.handles, ordinary.fresh.handle)
+    fresh[0][at], fresh[1][at], fresh[2][at] = (
+        ordinary.fresh.secured, ordinary.fresh.counter, ordinary.fresh.counter_at,
+    )  # fmt: skip
+    moved = (locked.rows.meter_id[address] != owned.meter_id[last]) | (
+        locked.rows.collector_id[address] != owned.telegrams.collector_id
+    )
+    read_at = np.where(latest >= 0, kept.heard_at[latest] if len(kept) else NONE, NONE)
+    Sightings(
+        locked.rows.id[address], owned.meter_id[last], moved, heard, heard - read, locked.first_heard_at[address],
+        owned.heard_at[last], owned.telegrams.rssi_dbm[last].astype(np.float64), read, read_at[address],
+        names[0, address].tolist(), names[1, address].tolist(), names[2, address].tolist(), info[address],
+        info_at[address], clock_error[address], *(one[address] for one in fresh),
+    ).write(owned.telegrams.collector_id)  # fmt: skip
+
+
+def _sightings(judgement: _Judgement, result: IngestResult) -> dict[str, Sighting]:
+    """Add up the rows of strangers, contested addresses and of meters out of the ordinary, in the order heard."""
+    owned, careful = judgement.owned, judgement.careful
+    directory, frames = owned.directory, owned.telegrams.frames
+    rows = np.flatnonzero((owned.handle >= 0) & (~owned.mine | judgement.ordinary.careful))
+    rows = rows[np.argsort(owned.heard_at[rows], kind="stable")]
+    found: dict[str, Sighting] = {}
+    for row, handle, at, dbm, meter_id, mine, announced in zip(
+        rows.tolist(), owned.handle[rows].tolist(), owned.heard_at[rows].tolist(),
+        owned.telegrams.rssi_dbm[rows].tolist(), owned.meter_id[rows].tolist(), owned.mine[rows].tolist(),
+        owned.heads.security[rows].tolist(), strict=True,
+    ):  # fmt: skip
+        one = found.get(directory.text[handle])
+        if one is None:
+            one = found[directory.text[handle]] = Sighting(
+                address_of(directory.address[handle]), meter_id or None, first_heard_at=at
+            )
+        rssi = None if dbm != dbm else dbm  # noqa: PLR0124 - NaN alone differs from itself
         one.heard += 1
         if at >= one.last_heard_at:
-            one.last_heard_at, one.rssi_dbm = at, judged.rssi[row]
-        security = header.security
-        if known is None or known.contested:
-            state = State.UNKNOWN_METER if known is None else State.CONTESTED
+            one.last_heard_at, one.rssi_dbm = at, rssi
+        security = SECURITY_NAMES[announced]
+        if not mine:
+            state = State.CONTESTED if meter_id else State.UNKNOWN_METER
             result.states[state] += 1
             one.state, one.state_at, one.security = state, at, security
-            one.remember(at, judged.rssi[row], judged.telegrams.frames[row])
+            one.remember(at, rssi, frames[row])
             continue
-        result.meters.add(known.meter_id)
-        entry = judged.entries.get(row)
+        result.meters.add(meter_id)
+        entry = careful.entries.get(row) if careful else None
         if entry is None or entry.state is None:
             one.surplus += 1
             result.surplus += 1
@@ -183,19 +351,41 @@ def _count(judged: Judged, sightings: dict[str, Sighting]) -> IngestResult:
         result.states[entry.state] += 1
         one.counts[entry.state] = one.counts.get(entry.state, 0) + 1
         one.state, one.state_at, one.problem, one.security = entry.state, at, entry.problem, security
-        if entry.state == State.READ:
-            _note_values(one, entry, judged)
-    return result
+        if careful and entry.state == State.READ:
+            _note_values(one, entry, careful)
+    return found
 
 
-def _note_values(one: Sighting, entry: Entry, judged: Judged) -> None:
-    assert judged.columns is not None
-    telegram = judged.columns.telegrams[entry.place]
-    one.model, one.medium = telegram.model or one.model, telegram.medium or one.medium
+def _note_values(one: Sighting, entry: Entry, careful: Judged) -> None:
+    assert careful.columns is not None
+    model, medium, _family = careful.columns.kinds[int(careful.columns.kind[entry.place])]
+    one.model, one.medium = model or one.model, medium or one.medium
     one.last_read_at = entry.heard_at
-    code = int(judged.columns.info_code[entry.place])
+    code = int(careful.columns.info_code[entry.place])
     if code != NONE:
         one.info_code, one.info_at = code, entry.heard_at
-    error = judged.clock_error(entry)
+    error = careful.clock_error(entry)
     if error is not None:
         one.clock_error_seconds = error
+
+
+def _name_meters(judgement: _Judgement, kept: Kept, sightings: dict[str, Sighting]) -> None:
+    """Write down what meters are that were adopted before anyone knew."""
+    owned, rows, columns = judgement.owned, judgement.ordinary.rows, judgement.ordinary.columns
+    named = {
+        one.meter_id: (one.model, one.medium, one.address)
+        for one in sightings.values()
+        if one.meter_id and one.model
+    }
+    nameless = owned.directory.nameless
+    unnamed = np.flatnonzero(nameless[owned.handle[rows]])
+    for number in unnamed.tolist():
+        assert columns is not None
+        model, medium, _family = columns.kinds[int(columns.kind[kept.place[number]])]
+        if model:
+            address = address_of(owned.directory.address[int(owned.handle[rows[number]])])
+            named[int(kept.meter[number])] = model, medium, address
+    new = states.name_meters(named)
+    for number in unnamed.tolist():
+        if int(kept.meter[number]) not in new:  # it has a name since the directory was made
+            nameless[owned.handle[rows[number]]] = False

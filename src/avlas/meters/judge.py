@@ -1,9 +1,11 @@
-"""What a batch of telegrams is worth, judged by what is stored: reads the database, writes nothing.
+"""What telegrams are worth that are not quite ordinary, judged by what is stored: reads the database, writes nothing.
 
 Surplus is told from what has to be decoded, forged from honest, and of each class in a slot the telegram to keep is
 chosen. The stored rows must not depend on the order of arrival: of each class the earliest telegram heard in a slot is
 kept (see slots.py), and readings are what the kept telegrams say together. So when an earlier telegram takes the place
 of a kept one, its slot is filled anew, and a logged value that only the replaced one had told is taken back.
+
+The telegrams of which this is needless are judged in columns (ordinary.py); of a meter that comes here all do.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avlas.decode.batch import NONE, Columns, Headers, batch, headers, join
+from avlas.decode.batch import NONE, Columns, batch, headers, join
 from avlas.decode.errors import (
     ApplicationError,
     DecodeError,
@@ -24,9 +26,7 @@ from avlas.decode.errors import (
     Unsupported,
     WrongKey,
 )
-from avlas.decode.families import sensor_errors
 from avlas.meters import layouts, slots, states
-from avlas.meters.directory import Directory, Known, current_generation
 from avlas.meters.logged import Logged
 from avlas.meters.models import Quality, State
 from avlas.meters.slots import Entry, Slot, StoredTelegram
@@ -34,8 +34,9 @@ from avlas.meters.slots import Entry, Slot, StoredTelegram
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from avlas.decode.types import Header
-    from avlas.meters.ingest import TelegramBatch
+    from avlas.decode.compact import Layouts
+    from avlas.meters.ordinary import Ordinary
+    from avlas.meters.owned import Owned
 
 _STATE_OF: dict[type[DecodeError], State] = {
     FrameError: State.DAMAGED,
@@ -48,43 +49,40 @@ _STATE_OF: dict[type[DecodeError], State] = {
     ApplicationError: State.UNSUPPORTED,
 }
 WAITING = (State.NO_KEY, State.WRONG_KEY, State.DAMAGED, State.UNKNOWN_LAYOUT, State.UNSUPPORTED)
-_CLOCK_WRONG_SECONDS = 600
-_DAY = 86400
+CLOCK_WRONG_SECONDS = 600
+DAY = 86400
 
 Key = tuple[int, int, int]  # meter_id, slot_at, class_code
 
 
-class Overtaken(Exception):  # noqa: N818
-    """Another process changed what a batch was judged by."""
-
-
 class Judged:
-    """A batch and what is to become of it.
+    """The rows of a batch that are not quite ordinary, and what is to become of them.
 
-    ``known`` says for each row whose telegram it is, ``entries`` what became of the rows that were looked into,
-    ``kept`` and ``others`` are the new and the stored telegrams whose slots are written (those of ``anew`` from
-    them alone), ``logged`` the values with the meters' own stamps (those of ``lost`` from them alone).
+    ``rows`` are their places in the batch, ``entries`` what became of those that were looked into, ``kept`` and
+    ``others`` the new and the stored telegrams whose slots are written (those of ``anew`` from them alone),
+    ``logged`` the values with the meters' own stamps (those of ``lost`` from them alone). ``columns`` holds what
+    was decoded, the ordinary ones' part first.
     """
 
-    def __init__(self, telegrams: TelegramBatch, heads: Headers, utility_id: int) -> None:
-        """Judge ``telegrams``. Raises OperationalError when the database can't be read, SecretError."""
-        self.telegrams = telegrams
-        self.heads = heads
-        self.utility_id = utility_id
-        self.heard_at: list[int] = np.floor(telegrams.heard_at).astype(np.int64).tolist()
-        self.rssi = [None if dbm != dbm else dbm for dbm in telegrams.rssi_dbm.tolist()]  # noqa: PLR0124
-        self.address = [_hex(header) for header in heads.headers]
-        self.directory = Directory.of(utility_id)
-        self.layouts = layouts.current()
-        self.known = self._known_meters()
-        self.mine = [row for row, known in enumerate(self.known) if known is not None and not known.contested]
-        self._clock_offset = {
-            known.meter_id: known.clock_offset_minutes * 60 for known in self.known if known is not None
-        }
-        self.freshness = states.load_freshness(utility_id, {self.address[row] for row in self.mine})
+    def __init__(self, owned: Owned, ordinary: Ordinary, store: Layouts) -> None:
+        """Judge. Raises OperationalError when the database can't be read, SecretError."""
+        self.telegrams, self.heads, self.directory = owned.telegrams, owned.heads, owned.directory
+        self.layouts = store
+        self.rows: list[int] = np.flatnonzero(ordinary.careful).tolist()
+        self._owned = owned
+        self._heard_at = dict(zip(self.rows, owned.heard_at[self.rows].tolist(), strict=True))
+        handles = owned.handle[self.rows]
+        self.address = dict(
+            zip(self.rows, (self.directory.text[one] for one in handles.tolist()), strict=True)
+        )
+        meters, offsets = owned.meter_id[self.rows].tolist(), self.directory.clock_offset[handles].tolist()
+        self._clock_offset: dict[int, int] = dict(zip(meters, offsets, strict=True))
+        self.freshness = states.load_freshness(self.directory.utility_id, set(self.address.values()))
         self.fresh = dict(self.freshness)
-        self._parts: list[Columns] = []
-        self._placed = 0
+        self._parts: list[Columns] = [] if ordinary.columns is None else [ordinary.columns]
+        self._placed = len(ordinary.decoded)
+        # row -> its place among what was decoded already
+        self._decoded = {row: place for place, row in enumerate(ordinary.decoded.tolist())}
         self.entries: dict[int, Entry] = {}
         groups = self._groups()
         self._decode_in_turn(groups)
@@ -105,72 +103,61 @@ class Judged:
         """The meters whose rows may change."""
         return sorted({entry.meter_id for entry in self.kept})
 
-    def check_not_overtaken(self) -> None:
-        """Raises Overtaken when the database no longer says what the batch was judged by (rows locked)."""
-        if current_generation(self.utility_id) != self.directory.generation:
-            raise Overtaken
+    def has_changed(self) -> bool:
+        """Whether the database no longer says what was judged by (rows locked)."""
         if not self.kept:  # what is surplus once stays so
-            return
-        if states.load_freshness(self.utility_id, self.freshness) != self.freshness:
-            raise Overtaken
+            return False
+        if states.load_freshness(self.directory.utility_id, self.freshness) != self.freshness:
+            return True
         if slots.load_stored(self.stored) != self.stored:
-            raise Overtaken
+            return True
         same_second = [entry.key for entry in self.kept if entry.key in self._stored_frame]
-        for entry in slots.load_entries(same_second, 0):
-            if entry.frame != self._stored_frame[entry.key]:
-                raise Overtaken
-        for (meter_id, since), there in self._told.items():
-            if slots.load_read_since(meter_id, since) != there:
-                raise Overtaken
-
-    def quality(self) -> np.ndarray:
-        """For each decoded row the marks that a telegram carries itself: a broken sensor's among its values."""
-        found = np.zeros(self._placed, np.int64)
-        assert self.columns is not None
-        for place, one in self.columns.telegrams.items():
-            if one.family and sensor_errors(one.family, one.registers):
-                found[place] |= int(Quality.SENSOR_ERROR)
-        return found
+        if any(entry.frame != self._stored_frame[entry.key] for entry in slots.load_entries(same_second, 0)):
+            return True
+        return any(
+            slots.load_read_since(meter_id, since) != there for (meter_id, since), there in self._told.items()
+        )
 
     def clock_error(self, entry: Entry) -> int | None:
         """Seconds the meter's clock is ahead of ours; None when it doesn't send time of day."""
         assert self.columns is not None
         clock = int(self.columns.meter_time[entry.place])
-        if clock == NONE or clock % _DAY == 0:
+        if clock == NONE or clock % DAY == 0:
             return None
         return clock - self._clock_offset[entry.meter_id] - entry.heard_at
 
-    # -- whose, and is it surplus -------------------------------------------------------------------------------
-
-    def _known_meters(self) -> list[Known | None]:
-        found: dict[str, Known | None] = {"": None}
-        for text, address in zip(self.address, self.heads.addresses, strict=True):
-            if text not in found and address is not None:
-                found[text] = self.directory.find(address)
-        return [found[text] for text in self.address]
+    # -- is it surplus ------------------------------------------------------------------------------------------
 
     def _groups(self) -> dict[Key, list[Entry]]:
         """The telegrams that are not surplus, by meter, slot and class, each group in the order heard."""
-        codes = self.heads.class_code.tolist()
-        keys: dict[int, Key] = {}
-        for row in self.mine:
-            known, at = self.known[row], self.heard_at[row]
-            assert known is not None
-            keys[row] = (known.meter_id, at - at % known.slot_seconds, codes[row])
+        owned, rows = self._owned, self.rows
+        keys: dict[int, Key] = dict(
+            zip(
+                rows,
+                zip(
+                    owned.meter_id[rows].tolist(), owned.slot_at[rows].tolist(),
+                    self.heads.class_code[rows].tolist(), strict=True,
+                ),
+                strict=True,
+            )
+        )  # fmt: skip
+        addresses = dict(zip(rows, self.heads.address[rows].tolist(), strict=True))
+        protections = dict(zip(rows, self.heads.security[rows].tolist(), strict=True))
+        rssi = dict(zip(rows, self.telegrams.rssi_dbm[rows].tolist(), strict=True))
         self.stored = slots.load_stored(key[:2] for key in keys.values())
         there = {row: self.stored[key[:2]].get(key[2]) for row, key in keys.items()}
         same_second = {
-            one.key for row, one in there.items() if one is not None and one.heard_at == self.heard_at[row]
+            one.key for row, one in there.items() if one is not None and one.heard_at == self._heard_at[row]
         }
         self._stored_frame = {entry.key: entry.frame for entry in slots.load_entries(sorted(same_second), 0)}
         groups: dict[Key, list[Entry]] = {}
         for row, key in keys.items():
-            one, turn = there[row], (self.heard_at[row], self.telegrams.frames[row])
+            one, turn = there[row], (self._heard_at[row], self.telegrams.frames[row])
             if one is not None and one.state == State.READ and turn >= self._turn(one):
                 continue
             entry = self.entries[row] = Entry(
-                *key, *turn, self.telegrams.collector_id, self.rssi[row], int(self.telegrams.source),
-                header=self.heads.headers[row],
+                *key, *turn, self.telegrams.collector_id, None if rssi[row] != rssi[row] else rssi[row],
+                int(self.telegrams.source), row=row, address=addresses[row], security=protections[row],
             )  # fmt: skip
             groups.setdefault(key, []).append(entry)
         for group in groups.values():
@@ -185,30 +172,36 @@ class Judged:
 
     def _decode(self, entries: Iterable[Entry]) -> None:
         """Decode telegrams; each learns its place in the columns, its state (no judgement) and its problem."""
+        new = []
+        for entry in entries:
+            place = self._decoded.pop(entry.row, None)
+            if place is None:
+                new.append(entry)
+            else:
+                self._note(entry, place, self._parts[0], 0)
         for wired in (False, True):
-            part = [entry for entry in entries if entry.wired == wired]
+            part = [entry for entry in new if entry.wired == wired]
             if not part:
                 continue
-            blank = [entry for entry in part if entry.header is None]
-            found = headers([entry.frame for entry in blank], wired=wired).headers if blank else ()
-            for entry, header in zip(blank, found, strict=True):
-                entry.header = header
-            keys = self.directory.keys({_identity(entry.header) for entry in part})
-            columns = batch(
-                [entry.frame for entry in part],
-                [keys[_identity(entry.header)] for entry in part],
-                self.layouts,
-                wired=wired,
-            )
+            heads = headers([entry.frame for entry in part], wired=wired)
+            for entry, number in zip(part, heads.address.tolist(), strict=True):
+                entry.address = number
+            with layouts.decoding:
+                self.directory.provide_keys(self.directory.handles(heads.address))
+                columns = batch(heads, None, self.directory.ring, self.layouts)
             for number, entry in enumerate(part):
-                entry.place = self._placed + number
-                problem = columns.errors.get(number)
-                entry.state, entry.problem = State.READ, ""
-                if problem is not None:
-                    entry.state = _STATE_OF.get(type(problem), State.DAMAGED)
-                    entry.problem = problem.message
+                self._note(entry, number, columns, self._placed)
             self._parts.append(columns)
             self._placed += len(part)
+
+    @staticmethod
+    def _note(entry: Entry, number: int, columns: Columns, start: int) -> None:
+        entry.place = start + number
+        problem = columns.errors.get(number)
+        entry.state, entry.problem = State.READ, ""
+        if problem is not None:
+            entry.state = _STATE_OF.get(type(problem), State.DAMAGED)
+            entry.problem = problem.message
 
     def _read(self, entries: list[Entry]) -> None:
         """Decode telegrams and judge those that could be read, in the order heard."""
@@ -218,7 +211,7 @@ class Judged:
         for entry in sorted(entries, key=_turn):
             if entry.state != State.READ or self._let_in(entry):
                 continue
-            address = _hex(entry.header)
+            address = address_text(entry.address)
             if address not in self.fresh:  # waited at another address of the meter: its time comes there
                 entry.state = entry.stored
                 continue
@@ -243,7 +236,7 @@ class Judged:
             for group in waiting:
                 first, rest = group[0], group[1:]
                 if first.state == State.NO_KEY:  # others protected like it would fare no better
-                    rest = [entry for entry in rest if _security(entry) != _security(first)]
+                    rest = [entry for entry in rest if entry.security != first.security]
                 if rest and first.state != State.READ:
                     left.append(rest)
             waiting = left
@@ -326,7 +319,7 @@ class Judged:
             if not values:
                 continue
             error = self.clock_error(entry)
-            wrong = error is not None and abs(error) > _CLOCK_WRONG_SECONDS
+            wrong = error is not None and abs(error) > CLOCK_WRONG_SECONDS
             found.append(
                 (
                     entry,
@@ -354,7 +347,7 @@ class Judged:
         new = {entry.key for entry in self.kept}
         told: list[Entry] = []
         for meter_id in {key[0] for key in self.lost}:
-            since = min(at for meter, at in self.lost if meter == meter_id) - _DAY
+            since = min(at for meter, at in self.lost if meter == meter_id) - DAY
             stored = self._told[meter_id, since] = slots.load_read_since(meter_id, since)
             told += slots.load_entries(
                 [one.key for one in stored if one.key not in new], int(self.telegrams.source)
@@ -370,15 +363,6 @@ def _turn(entry: Entry) -> tuple[int, bytes]:
     return entry.turn
 
 
-def _security(entry: Entry) -> str:
-    return entry.header.security if entry.header is not None else ""
-
-
-def _hex(header: Header | None) -> str:
-    return header.address.raw.hex().upper() if header is not None and header.address is not None else ""
-
-
-def _identity(header: Header | None) -> tuple[str, str]:
-    if header is None or header.address is None:
-        return "", ""
-    return header.address.manufacturer, header.address.identification
+def address_text(number: int) -> str:
+    """Give an address (as in decode.batch.Headers) as MeterState.address has it; "" for 0."""
+    return number.to_bytes(8, "little").hex().upper() if number else ""

@@ -11,6 +11,7 @@ from avlas.decode.types import Layout
 from avlas.meters.models import LearntLayout
 
 _lock = threading.Lock()
+decoding = threading.RLock()  # held while a store is read and taught: threads share it
 _store: Layouts | None = None
 _kept: dict[tuple[str, int, int, int], Layout] = {}
 _mark: tuple[int, int] = (-1, -1)

@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db import connection
 
+from avlas.decode.batch import FLOAT_CODES
 from avlas.meters import column_store, formats
 from avlas.meters.models import Kind, Quality, ReadingConflict
-from avlas.meters.slots import FLOAT_CODES, READING_COLUMNS, READING_KEY, Slot, key_arrays
+from avlas.meters.slots import READING_COLUMNS, READING_KEY, Slot, begins, key_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from avlas.decode.batch import Columns
+
 _TELEGRAMS_MARK = int(Quality.CLOCK_WRONG)  # all other marks of a row are not the telegram's
+_NEVER = 1 << 60
 _LATER = "first_heard"  # in ``other``: {register: seconds UTC} where it is not the row's heard_at
 
 
@@ -105,6 +109,133 @@ class _Row:
             formats.text(self.sent),
             {code: value for code, (_, value) in self.values.items()},
             {_LATER: later} if later else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedColumns:
+    """Values with the meter's own stamp, as many telegrams give them, in columns."""
+
+    meter: np.ndarray
+    slot: np.ndarray
+    heard_at: np.ndarray
+    source: int
+    quality: np.ndarray
+    spec: np.ndarray  # which of ``specs``
+    specs: tuple[str, ...]
+    values: dict[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls, columns: Columns, place: np.ndarray, meter: np.ndarray, offset: np.ndarray, heard_at: np.ndarray,
+        source: int, quality: np.ndarray,
+    ) -> LoggedColumns:  # fmt: skip
+        """What the telegrams at ``place`` in ``columns`` say; the other columns tell of each of those.
+
+        ``offset``: seconds the meter's clock is ahead of UTC; ``quality``: marks of what it stamped.
+        """
+        dated = columns.dated
+        of_place = np.full(len(columns.security), -1, np.int64)
+        of_place[place] = np.arange(len(place))
+        whose = of_place[dated.row]
+        any_value = np.zeros(len(dated), bool)
+        for column in dated.registers.values():
+            any_value |= ~np.isnan(column)
+        rows = np.flatnonzero((whose >= 0) & any_value)
+        whose = whose[rows]
+        slot = columns.dated_at[rows] - offset[whose]
+        order = np.lexsort((heard_at[whose], slot, meter[whose]))
+        rows, whose, slot = rows[order], whose[order], slot[order]
+        return cls(
+            meter[whose], slot, heard_at[whose], source, quality[whose], dated.format[rows].astype(np.int64),
+            columns.formats, {code: column[rows] for code, column in dated.registers.items()},
+        )  # fmt: skip
+
+    def objects(self, rows: np.ndarray) -> list[Logged]:
+        """Some of them one by one."""
+        values = {code: column[rows].tolist() for code, column in self.values.items()}
+        return [
+            Logged(
+                meter, slot, heard, self.source, quality, self.specs[spec],
+                {code: column[number] for code, column in values.items() if column[number] == column[number]},
+            )
+            for number, (meter, slot, heard, quality, spec) in enumerate(
+                zip(
+                    self.meter[rows].tolist(), self.slot[rows].tolist(), self.heard_at[rows].tolist(),
+                    self.quality[rows].tolist(), self.spec[rows].tolist(), strict=True,
+                )
+            )
+        ]  # fmt: skip
+
+
+def write_ordinary(said: LoggedColumns) -> list[Logged]:
+    """Write the values for stamps that nothing is known of; give those that need a closer look (write_logged).
+
+    Passed over is what says the same as the row that is there, or as an earlier one of the batch, but later.
+    """
+    if not len(said.meter):
+        return []
+    new_key = begins(said.meter, said.slot)
+    key = np.cumsum(new_key) - 1
+    first = np.flatnonzero(new_key)
+    rows = column_store.fetch_numbered(
+        connection, "reading",
+        {"meter_id": said.meter[first], "slot_at": said.slot[first],
+         "kind": np.full(len(first), int(Kind.LOGGED), np.int64)},
+        ("heard_at", "other", *said.values),
+    )  # fmt: skip
+    there = np.zeros(len(first), bool)
+    heard_at = said.heard_at[first]  # when the values compared with were heard
+    values = {code: column[first] for code, column in said.values.items()}
+    if rows:
+        number, heard, other, *stored = zip(*rows, strict=True)
+        at = np.array(number, np.int64)
+        there[at] = True
+        # where registers were heard at different times nothing is passed over
+        heard_at[at] = [_NEVER if one else when for one, when in zip(other, heard, strict=True)]
+        for code, found in zip(said.values, stored, strict=True):
+            values[code][at] = np.array(found, np.float64)  # None becomes NaN
+    same = said.heard_at > heard_at[key]
+    for code, column in said.values.items():
+        same &= np.isnan(column) | (column == values[code][key])
+    leads = ~there[key] & new_key  # makes the row
+    leads &= _says_all(said)
+    closer = np.zeros(len(first), bool)
+    closer[key[~same & ~leads]] = True
+    _insert(said, np.flatnonzero(leads & ~closer[key]))
+    return said.objects(np.flatnonzero(closer[key]))
+
+
+def _says_all(said: LoggedColumns) -> np.ndarray:
+    """Whether a row has a value for every register its format tells of, and for no other."""
+    fits = np.ones(len(said.meter), bool)
+    told = [formats.parse(spec) for spec in said.specs]
+    for code, column in said.values.items():
+        expected = np.array([code in one for one in told], bool)
+        fits &= ~np.isnan(column) == expected[said.spec]
+    missing = np.array([not one.keys() <= said.values.keys() for one in told], bool)
+    fits &= ~missing[said.spec]
+    return fits
+
+
+def _insert(said: LoggedColumns, rows: np.ndarray) -> None:
+    used = np.unique(said.spec[rows]).tolist()
+    ids = formats.ids({said.specs[spec] for spec in used})
+    for spec in used:
+        part = rows[said.spec[rows] == spec]
+        column_store.insert(
+            connection,
+            "reading",
+            {
+                "meter_id": said.meter[part].tolist(),
+                "slot_at": said.slot[part].tolist(),
+                "kind": [int(Kind.LOGGED)] * len(part),
+                "heard_at": said.heard_at[part].tolist(),
+                "source": [said.source] * len(part),
+                "quality": said.quality[part].tolist(),
+                "format_id": [ids[said.specs[spec]]] * len(part),
+                **{code: said.values[code][part].tolist() for code in formats.parse(said.specs[spec])},
+            },
         )
 
 

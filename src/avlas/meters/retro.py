@@ -11,17 +11,17 @@ from django.db import DatabaseError, connection
 from avlas.meters import column_store
 from avlas.meters.judge import WAITING
 from avlas.meters.models import Source, State
+from avlas.meters.pace import Pace
 from avlas.meters.slots import WIRED_BIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from avlas.meters.ingest import IngestResult
     from avlas.meters.models import MeterState
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 2000  # telegrams a transaction
 _METERS = 100  # whose waiting telegrams are looked up at a time
 
 Waiting = tuple[int, float, float | None, bytes, bool]  # collector, heard_at, dBm, frame, wired
@@ -83,22 +83,24 @@ def _take_in(rows: Iterable[Waiting]) -> IngestResult:
     groups: dict[tuple[int, bool], list[Waiting]] = {}
     for row in rows:
         groups.setdefault((row[0], row[4]), []).append(row)
-    result = IngestResult()
+    result, pace = IngestResult(), Pace()
     for (collector_id, wired), found in groups.items():
-        for part in _chunks(found):
-            result.add(
-                ingest(
-                    TelegramBatch(
-                        collector_id,
-                        [row[3] for row in part],
-                        np.array([row[1] for row in part], np.float64),
-                        np.array([np.nan if row[2] is None else row[2] for row in part], np.float32),
-                        wired=wired,
-                        source=Source.WIRED if wired else Source.RADIO,
-                        again=True,
-                    )
+        left: Sequence[Waiting] = found
+        while left:
+            part, left = left[: pace.size], left[pace.size :]
+            taken = ingest(
+                TelegramBatch(
+                    collector_id,
+                    [row[3] for row in part],
+                    np.array([row[1] for row in part], np.float64),
+                    np.array([np.nan if row[2] is None else row[2] for row in part], np.float32),
+                    wired=wired,
+                    source=Source.WIRED if wired else Source.RADIO,
+                    again=True,
                 )
             )
+            pace.note(len(part), taken)
+            result.add(taken)
     return result
 
 
@@ -126,8 +128,3 @@ def _waiting_utilities() -> list[tuple[int]]:
 def _is_wired(frame: bytes) -> bool:
     """A long frame of the wired bus (68 L L 68 ... 16), which no radio frame of that length can be."""
     return len(frame) > 5 and frame[0] == frame[3] == 0x68 and len(frame) == frame[1] + 6 == frame[2] + 6
-
-
-def _chunks(rows: Sequence[Waiting]) -> Iterator[Sequence[Waiting]]:
-    for start in range(0, len(rows), _CHUNK):
-        yield rows[start : start + _CHUNK]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db import connection
 
-from avlas.decode.batch import NONE
+from avlas.decode.batch import FLOAT_CODES, NONE
 from avlas.decode.registers import CODES
 from avlas.meters import column_store, formats
 from avlas.meters.models import Kind, Quality, State
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from avlas.decode.batch import Columns
-    from avlas.decode.types import Header
 
-FLOAT_CODES = tuple(code for code in CODES if code != "info_code")
 READING_KEY = ("meter_id", "slot_at", "kind")
 READING_COLUMNS = (*READING_KEY, "heard_at", "source", "quality", "format_id", *CODES, "other")
 KEPT_BITS = int(
@@ -34,6 +32,11 @@ KEPT_BITS = int(
 )  # what a person or the meter said stays when a row is filled anew
 TELEGRAM_KEY = ("meter_id", "slot_at", "class_code")
 WIRED_BIT = 1 << 24  # of a class code
+_CLASS_BITS = 25
+_NEAR = 7 * 86400  # so far back PostgreSQL looks for a meter's newest reading before it asks all partitions
+_EVER = 1 << 60
+_TEXTS = 20_000  # remembered
+_FEW = 32  # rows with the same empty columns that are not worth a statement of their own
 
 Slot = tuple[int, int]  # meter_id, slot_at
 
@@ -70,7 +73,9 @@ class Entry:
     problem: str = ""
     place: int = -1  # row in the decoded columns
     stored: State | None = None
-    header: Header | None = None
+    row: int = -1  # in its batch
+    address: int = 0  # the meter's own, see decode.batch.Headers
+    security: int = -1  # what the header announces, index into decode.batch.SECURITY_NAMES
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -135,134 +140,373 @@ def load_entries(keys: Sequence[tuple[int, int, int]], source: int) -> list[Entr
     return [found[key] for key in keys if key in found]
 
 
-def lock_meters(meter_ids: Sequence[int]) -> None:
+def load_frames(keys: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], bytes]:
+    """Give the stored bytes of (meter_id, slot_at, class_code)."""
+    rows = column_store.fetch(
+        connection, "telegram", key_arrays(keys, TELEGRAM_KEY), (*TELEGRAM_KEY, "frame")
+    )
+    return {row[:3]: bytes(row[3]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumns:
+    """What is stored of raw telegrams in a number of slots, in columns."""
+
+    key_meter: np.ndarray  # the slots asked for
+    key_slot: np.ndarray
+    number: np.ndarray  # of each stored telegram: which of the slots, in rising order
+    code: np.ndarray
+    heard_at: np.ndarray
+    state: np.ndarray
+
+    @classmethod
+    def none(cls) -> StoredColumns:
+        """No slots."""
+        return cls(*(np.zeros(0, np.int64) for _ in range(6)))
+
+    @classmethod
+    def load(cls, meter: np.ndarray, slot: np.ndarray) -> StoredColumns:
+        """Look into these slots (distinct)."""
+        rows = column_store.fetch_numbered(
+            connection, "telegram", {"meter_id": meter, "slot_at": slot}, ("class_code", "heard_at", "state")
+        )
+        rows.sort()
+        columns = np.array(rows, np.int64).reshape(-1, 4).T
+        return cls(meter, slot, *columns)
+
+    def of_classes(self, number: np.ndarray, code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """State (-1: nothing stored) and heard_at of one class (``code``) in each of some slots (``number``)."""
+        state, heard = np.full(len(number), -1, np.int64), np.zeros(len(number), np.int64)
+        if len(self.number):
+            mine, wanted = self.number << _CLASS_BITS | self.code, number << _CLASS_BITS | code
+            at = np.minimum(np.searchsorted(mine, wanted), len(mine) - 1)
+            found = mine[at] == wanted
+            state[found], heard[found] = self.state[at[found]], self.heard_at[at[found]]
+        return state, heard
+
+    def last_read(self) -> np.ndarray:
+        """For each slot when the last telegram that was read was heard, NONE where there is none."""
+        last = np.full(len(self.key_meter), NONE, np.int64)
+        read = self.state == State.READ
+        np.maximum.at(last, self.number[read], self.heard_at[read])
+        return last
+
+    def only(self, wanted: np.ndarray) -> StoredColumns:
+        """The same for some of the slots (a mask)."""
+        new = np.cumsum(wanted) - 1
+        kept = wanted[self.number]
+        return StoredColumns(
+            self.key_meter[wanted], self.key_slot[wanted], new[self.number[kept]], self.code[kept],
+            self.heard_at[kept], self.state[kept],
+        )  # fmt: skip
+
+    def is_current(self) -> bool:
+        """Whether the database still says the same."""
+        now = StoredColumns.load(self.key_meter, self.key_slot)
+        return all(
+            np.array_equal(getattr(now, name), getattr(self, name))
+            for name in ("number", "code", "heard_at", "state")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Raw telegrams to be kept, in columns."""
+
+    meter: np.ndarray  # int64, like all but the last two
+    slot: np.ndarray
+    code: np.ndarray
+    heard_at: np.ndarray
+    source: np.ndarray
+    state: np.ndarray
+    place: np.ndarray  # row in the decoded columns
+    rssi_dbm: np.ndarray  # float64, NaN: unknown
+    frames: list[bytes]
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> Kept:
+        """The same as columns."""
+
+        def column(values: Iterable[int]) -> np.ndarray:
+            return np.fromiter(values, np.int64, len(entries))
+
+        return cls(
+            column(e.meter_id for e in entries), column(e.slot_at for e in entries),
+            column(e.class_code for e in entries), column(e.heard_at for e in entries),
+            column(e.source for e in entries), column(int(e.state or State.READ) for e in entries),
+            column(e.place for e in entries),
+            np.array([np.nan if e.rssi_dbm is None else e.rssi_dbm for e in entries], np.float64),
+            [e.frame for e in entries],
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.meter)
+
+    def and_also(self, other: Kept) -> Kept:
+        """Both, one after the other."""
+        names = ("meter", "slot", "code", "heard_at", "source", "state", "place", "rssi_dbm")
+        columns: dict[str, np.ndarray] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names
+        }
+        return Kept(**columns, frames=[*self.frames, *other.frames])
+
+
+def lock_meters(meter_ids: Collection[int]) -> None:
     """Hold meters until the transaction ends: two of a meter's addresses may be heard by two processes at once."""
-    if connection.vendor == "postgresql" and meter_ids:  # SQLite has one writer at a time anyway
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT id FROM meters_meter WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-                [sorted(meter_ids)],
-            )
+    if connection.vendor == "postgresql":  # SQLite has one writer at a time anyway
+        ids = np.array(sorted(meter_ids), np.int64)
+        column_store.fetch_ids(connection, "meters_meter", ids, ("id",), " ORDER BY id FOR NO KEY UPDATE")
 
 
-def write_telegrams(entries: Sequence[Entry]) -> None:
-    """Write raw telegrams; one that is there for the same meter, slot and class is replaced."""
-    column_store.upsert(
-        connection,
-        "telegram",
-        {
-            "meter_id": [e.meter_id for e in entries],
-            "slot_at": [e.slot_at for e in entries],
-            "class_code": [e.class_code for e in entries],
-            "heard_at": [e.heard_at for e in entries],
-            "collector_id": [e.collector_id for e in entries],
-            "rssi_dbm": [e.rssi_dbm for e in entries],
-            "state": [int(e.state or State.READ) for e in entries],
-            "frame": [e.frame for e in entries],
-        },
-        TELEGRAM_KEY,
-    )
+def write_telegrams(kept: Kept, collector_id: int, *, new: bool) -> None:
+    """Write raw telegrams. Not ``new``: one that is there for the same meter, slot and class is replaced."""
+    columns = {
+        "meter_id": kept.meter.tolist(),
+        "slot_at": kept.slot.tolist(),
+        "class_code": kept.code.tolist(),
+        "heard_at": kept.heard_at.tolist(),
+        "collector_id": [collector_id] * len(kept),
+        "rssi_dbm": column_store.nullable(kept.rssi_dbm),
+        "state": kept.state.tolist(),
+        "frame": kept.frames,
+    }
+    if new:
+        column_store.insert(connection, "telegram", columns)
+    else:
+        column_store.upsert(connection, "telegram", columns, TELEGRAM_KEY)
 
 
-def write_readings(
-    entries: Iterable[Entry], columns: Columns, quality: np.ndarray, anew: Collection[Slot]
-) -> list[Slot]:
-    """Fill the slots' readings from telegrams that were read; give the slots written.
+class Readings:
+    """The live readings of some slots, being filled. Columns by slot, in the order of meter and slot."""
 
-    ``quality``: for each decoded row the marks that the telegram itself carries. The rows of the slots ``anew``
-    are made from ``entries`` alone; elsewhere the entries were heard later than all that filled the row already,
-    and fill what it lacks.
-    """
-    ordered = sorted(entries, key=lambda e: (e.meter_id, e.slot_at, e.heard_at, e.class_code))
-    if not ordered:
-        return []
-    place_of_row = {int(row): place for place, row in enumerate(columns.now.row)}
-    spec_of = columns.formats
-    keys: list[Slot] = []
-    turns: list[list[Entry]] = []  # per key the entries in the order heard
-    for entry in ordered:
-        if not keys or keys[-1] != entry.slot:
-            keys.append(entry.slot)
-            turns.append([])
-        turns[-1].append(entry)
-    count = len(keys)
-    values = {code: np.full(count, np.nan) for code in FLOAT_CODES}
-    heard = [turn[0].heard_at for turn in turns]
-    source = [turn[0].source for turn in turns]
-    marks = [0] * count
-    info: list[int | None] = [None] * count
-    other: list[dict[str, Any]] = [{} for _ in keys]
-    specs: list[str] = [""] * count
+    def __init__(self, meter: np.ndarray, slot: np.ndarray) -> None:
+        """Load what there is of these slots (distinct and sorted)."""
+        count = len(meter)
+        self.meter, self.slot = meter, slot
+        self.heard_at = np.full(count, np.iinfo(np.int64).max, np.int64)
+        self.source, self.quality = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self.values = {code: np.full(count, np.nan) for code in FLOAT_CODES}
+        self.info_code = np.full(count, NONE, np.int64)
+        self.spec = np.full(count, -1, np.int64)  # which of ``specs``
+        self.specs: list[str] = []
+        self.other: dict[int, dict[str, Any]] = {}
+        self.exists = np.zeros(count, bool)
+        self._numbers: dict[str, int] = {}
+        self._load()
 
-    existing = _load_readings(keys)
-    for place, key in enumerate(keys):
-        row = existing.get(key)
-        if row is None:
-            continue
-        if row["heard_at"] <= heard[place]:  # the telegram that came first said by which road
-            source[place] = row["source"]
-        if key in anew:
-            marks[place] = row["quality"] & KEPT_BITS
-            continue
-        marks[place] = row["quality"]
-        heard[place] = min(row["heard_at"], heard[place])
-        info[place], specs[place] = row["info_code"], row["spec"]
-        other[place] = json.loads(row["other"]) if row["other"] else {}
-        for code in FLOAT_CODES:
-            if row[code] is not None:
-                values[code][place] = row[code]
-    for step in range(max(len(turn) for turn in turns)):
-        filled = [place for place, turn in enumerate(turns) if len(turn) > step]
-        rows = [turns[place][step].place for place in filled]
-        spots = [place_of_row[row] for row in rows]
-        places, at = np.array(filled, np.int64), np.array(spots, np.int64)
-        for code, column in columns.now.registers.items():
-            there = values[code][places]
-            values[code][places] = np.where(np.isnan(there), column[at], there)
-        formats_at = columns.now.format[at].tolist()
-        marks_at, info_at = quality[rows].tolist(), columns.info_code[rows].tolist()
-        for number, place in enumerate(filled):
-            marks[place] |= marks_at[number]
-            spec = spec_of[formats_at[number]]
-            specs[place] = formats.merged(specs[place], spec) if specs[place] else spec
-            if info[place] is None and info_at[number] != NONE:
-                info[place] = info_at[number]
-            if rows[number] in columns.other:
-                other[place] = {**columns.other[rows[number]], **other[place]}
-    ids = formats.ids(set(specs))
-    column_store.upsert(
-        connection,
-        "reading",
-        {
-            "meter_id": [key[0] for key in keys],
-            "slot_at": [key[1] for key in keys],
-            "kind": [int(Kind.LIVE)] * count,
-            "heard_at": heard,
-            "source": source,
-            "quality": marks,
-            "format_id": [ids[spec] for spec in specs],
-            **{code: column_store.nullable(column) for code, column in values.items()},
-            "info_code": info,
-            "other": [json.dumps(one, ensure_ascii=False, sort_keys=True) if one else None for one in other],
-        },
-        READING_KEY,
-    )
-    return keys
+    def _load(self) -> None:
+        """Ask for the rows that may be there: those not after their meter's newest reading."""
+        meters, of_meter = np.unique(self.meter, return_inverse=True)
+        self.newest = Newest(meters, int(self.slot.min()) if len(self.slot) else 0)
+        self.of_meter = of_meter
+        there = np.flatnonzero(self.newest.slot[of_meter] >= self.slot)
+        rows = column_store.fetch_numbered(
+            connection, "reading",
+            {"meter_id": self.meter[there], "slot_at": self.slot[there],
+             "kind": np.full(len(there), int(Kind.LIVE), np.int64)},
+            READING_COLUMNS[3:],
+        )  # fmt: skip
+        texts = formats.specs({row[4] for row in rows})
+        for number, heard, source, quality, format_id, *values, other in rows:
+            place = int(there[number])
+            self.exists[place] = True
+            self.heard_at[place], self.source[place], self.quality[place] = heard, source, quality
+            self.spec[place] = self._number(texts[format_id])
+            for code, value in zip(CODES, values, strict=True):
+                if value is None:
+                    continue
+                if code == "info_code":
+                    self.info_code[place] = value
+                else:
+                    self.values[code][place] = value
+            if other:
+                self.other[place] = json.loads(other)
+
+    def fill(self, kept: Kept, columns: Columns, anew: Collection[Slot]) -> np.ndarray:
+        """Fill the slots from telegrams that were read, in the order heard; tell which rows changed (mask).
+
+        The rows of the slots ``anew`` are made from ``kept`` alone; elsewhere it was heard later than all that
+        filled the row already, and fills what it lacks.
+        """
+        before = self._copy() if self.exists.any() else None
+        emptied = self._places(anew)
+        for row in emptied:
+            self._empty(row)
+        order = np.lexsort((kept.code, kept.heard_at, kept.slot, kept.meter))
+        key = np.cumsum(begins(kept.meter[order], kept.slot[order])) - 1
+        first = np.flatnonzero(begins(key))
+        turn = np.arange(len(order)) - first[key]
+        new = order[first]
+        earlier = kept.heard_at[new] < self.heard_at  # who came first says by which road
+        self.source = np.where(earlier, kept.source[new], self.source)
+        self.heard_at = np.minimum(self.heard_at, kept.heard_at[new])
+        self.heard_at[emptied] = kept.heard_at[new][emptied]
+        numbers = np.array([self._number(spec) for spec in columns.formats], np.int64)
+        for step in range(int(turn.max()) + 1):
+            chosen = np.flatnonzero(turn == step)
+            at, place = key[chosen], kept.place[order[chosen]]
+            spot = np.searchsorted(columns.now.row, place)
+            for code, column in columns.now.registers.items():
+                there = self.values[code][at]
+                self.values[code][at] = np.where(np.isnan(there), column[spot], there)
+            info = self.info_code[at]
+            self.info_code[at] = np.where(info == NONE, columns.info_code[place], info)
+            self.quality[at] |= np.where(columns.sensor_error[place], int(Quality.SENSOR_ERROR), 0)
+            self._merge_specs(at, numbers[columns.now.format[spot]])
+            for number, one in zip(at.tolist(), place.tolist(), strict=True):
+                said = columns.other(one)
+                if said:
+                    self.other[number] = {**said, **self.other.get(number, {})}
+        return ~self.exists if before is None else self._changed(before)
+
+    def write(self, changed: np.ndarray) -> None:
+        """Write the rows that are new, and those of the others that changed."""
+        ids = formats.ids({self.specs[number] for number in np.unique(self.spec).tolist()})
+        of_spec = np.array([ids.get(spec, 0) for spec in self.specs], np.int64)
+        new = np.flatnonzero(~self.exists)
+        for rows, codes in self._alike(new):
+            column_store.insert(connection, "reading", self._columns(rows, codes, of_spec))
+        rows = np.flatnonzero(self.exists & changed)
+        if rows.size:
+            column_store.upsert(connection, "reading", self._columns(rows, FLOAT_CODES, of_spec), READING_KEY)
+
+    def _columns(self, rows: np.ndarray, codes: Sequence[str], of_spec: np.ndarray) -> column_store.Columns:
+        columns: column_store.Columns = {
+            "meter_id": self.meter[rows].tolist(),
+            "slot_at": self.slot[rows].tolist(),
+            "kind": [int(Kind.LIVE)] * len(rows),
+            "heard_at": self.heard_at[rows].tolist(),
+            "source": self.source[rows].tolist(),
+            "quality": self.quality[rows].tolist(),
+            "format_id": of_spec[self.spec[rows]].tolist(),
+            **{code: column_store.nullable(self.values[code][rows]) for code in codes},
+        }
+        info = self.info_code[rows]
+        if codes is FLOAT_CODES or (info != NONE).any():
+            columns["info_code"] = column_store.nullable(info)
+        other = [self.other.get(row) for row in rows.tolist()] if self.other else []
+        if codes is FLOAT_CODES or any(other):
+            columns["other"] = [_other_text(one) for one in other] if other else [None] * len(rows)
+        return columns
+
+    def _alike(self, rows: np.ndarray) -> list[tuple[np.ndarray, Sequence[str]]]:
+        """Rows by which registers have values: empty columns need not be sent, which is half of an insert's time."""
+        if not rows.size:
+            return []
+        used = [code for code in FLOAT_CODES if not np.isnan(self.values[code][rows]).all()]
+        mask = np.zeros(len(rows), np.int64)
+        for bit, code in enumerate(used):
+            mask |= (~np.isnan(self.values[code][rows])).astype(np.int64) << bit
+        masks, group = np.unique(mask, return_inverse=True)
+        sizes = np.bincount(group)
+        found: list[tuple[np.ndarray, Sequence[str]]] = [
+            (rows[group == number], [code for bit, code in enumerate(used) if int(masks[number]) >> bit & 1])
+            for number in np.flatnonzero(sizes >= _FEW).tolist()
+        ]
+        rest = rows[(sizes < _FEW)[group]]
+        return [*found, (rest, used)] if rest.size else found
+
+    def _number(self, spec: str) -> int:
+        number = self._numbers.setdefault(spec, len(self._numbers))
+        if number == len(self.specs):
+            self.specs.append(spec)
+        return number
+
+    def _merge_specs(self, at: np.ndarray, new: np.ndarray) -> None:
+        old = self.spec[at]
+        differ = (old >= 0) & (old != new)
+        self.spec[at] = np.where(old < 0, new, old)
+        for mine, theirs in {*zip(old[differ].tolist(), new[differ].tolist(), strict=True)}:
+            number = self._number(formats.merged(self.specs[mine], self.specs[theirs]))
+            self.spec[at[(old == mine) & (new == theirs)]] = number
+
+    def _places(self, keys: Collection[Slot]) -> list[int]:
+        if not keys:
+            return []
+        place = {key: at for at, key in enumerate(zip(self.meter.tolist(), self.slot.tolist(), strict=True))}
+        return [place[key] for key in keys if key in place and self.exists[place[key]]]
+
+    def _empty(self, place: int) -> None:
+        """Take out what filled a row. By which road the first telegram came stays, unless an earlier one comes."""
+        self.quality[place] &= KEPT_BITS
+        self.info_code[place], self.spec[place] = NONE, -1
+        self.other.pop(place, None)
+        for column in self.values.values():
+            column[place] = np.nan
+
+    def _copy(self) -> dict[str, Any]:
+        return {
+            "values": {code: column.copy() for code, column in self.values.items()},
+            "other": dict(self.other),
+            **{
+                name: getattr(self, name).copy()
+                for name in ("heard_at", "source", "quality", "info_code", "spec")
+            },
+        }
+
+    def _changed(self, before: dict[str, Any]) -> np.ndarray:
+        changed = np.zeros(len(self.meter), bool)
+        for name in ("heard_at", "source", "quality", "info_code", "spec"):
+            changed |= getattr(self, name) != before[name]
+        for code, column in self.values.items():
+            old = before["values"][code]
+            changed |= (column != old) & ~(np.isnan(column) & np.isnan(old))
+        for row in np.flatnonzero(~changed & self.exists).tolist():
+            changed[row] = self.other.get(row) != before["other"].get(row)
+        return changed
 
 
-def _load_readings(keys: list[Slot]) -> dict[Slot, dict[str, Any]]:
-    arrays = key_arrays(keys, ("meter_id", "slot_at"))
-    arrays["kind"] = np.full(len(keys), int(Kind.LIVE), np.int64)
-    rows = [
-        dict(zip(READING_COLUMNS, row, strict=True))
-        for row in column_store.fetch(connection, "reading", arrays, READING_COLUMNS)
-    ]
-    texts = formats.specs({row["format_id"] for row in rows})
-    for row in rows:
-        row["spec"] = texts[row["format_id"]]
-    return {(row["meter_id"], row["slot_at"]): row for row in rows}
+_other_texts: dict[str, str] = {}  # meters of a type say much the same
+
+
+def _other_text(other: dict[str, Any] | None) -> str | None:
+    """Give ``other`` as the column holds it."""
+    if not other:
+        return None
+    shown = repr(other)
+    found = _other_texts.get(shown)
+    if found is None:
+        found = json.dumps(other, ensure_ascii=False, sort_keys=True)
+        if len(_other_texts) >= _TEXTS:
+            _other_texts.clear()
+        _other_texts[shown] = found
+    return found
+
+
+class Newest:
+    """The newest live reading of each meter, as far as it stands near the slots to be written or after them."""
+
+    CODES = ("energy_heat_kwh", "energy_cooling_kwh", "volume_m3", "volume_2_m3", "electricity_import_kwh",
+             "electricity_export_kwh")  # fmt: skip
+
+    def __init__(self, meters: np.ndarray, first_slot: int) -> None:
+        """``meters`` are distinct; ``first_slot``: the earliest one to be written."""
+        count = len(meters)
+        self.is_all = connection.vendor != "postgresql"  # where nothing is found there is nothing
+        since = -_EVER if self.is_all else first_slot - _NEAR
+        self.slot, self.info_code = np.full(count, NONE, np.int64), np.full(count, NONE, np.int64)
+        self.values = {code: np.full(count, np.nan) for code in self.CODES}
+        rows = column_store.newest(connection, meters, ("slot_at", "info_code", *self.CODES), since)
+        if not rows:
+            return
+        number, slot, info, *values = zip(*rows, strict=True)
+        at = np.array(number, np.int64)
+        self.slot[at] = slot
+        self.info_code[at] = [NONE if one is None else one for one in info]
+        for code, column in zip(self.CODES, values, strict=True):
+            self.values[code][at] = np.array(column, np.float64)  # None becomes NaN
 
 
 def key_arrays(keys: Sequence[tuple[int, ...]], names: Sequence[str]) -> dict[str, np.ndarray]:
     """Give keys (tuples, as many parts as ``names``) as integer columns."""
     return {name: np.array([key[place] for key in keys], np.int64) for place, name in enumerate(names)}
+
+
+def begins(*columns: np.ndarray) -> np.ndarray:
+    """Where a row differs from the one before it."""
+    found = np.zeros(len(columns[0]), bool)
+    if len(found):
+        found[0] = True
+        for one in columns:
+            found[1:] |= one[1:] != one[:-1]
+    return found

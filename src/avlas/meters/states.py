@@ -11,10 +11,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from django.db import connection
 
+from avlas.decode.batch import NONE, address_of
 from avlas.decode.families import find, medium
 from avlas.meters import column_store
 from avlas.meters.models import MeterState, State
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from avlas.decode.types import Address
+    from avlas.meters.directory import Directory
 
 _ROADS_APART_SECONDS = 900  # so late another road may bring a telegram without being suspected
 _RECENT = 3
@@ -37,6 +41,39 @@ COUNTED = {
 }
 
 _TABLE = "meters_meterstate"
+_LOCKED = ("id", "address", "secured", "counter", "counter_at", "meter_id", "last_collector_id")
+# How a row is changed; new_x is what the batch says (see Sightings.write).
+_MOVED = {  # rarely needed, and SQLite's dearest part: three indexes and two foreign keys
+    "meter_id": "new_meter_id",
+    "last_collector_id": "CASE WHEN new_last >= last_heard_at THEN new_collector ELSE last_collector_id END",
+}
+_HEARD = {
+    "noted_at": "new_now",
+    "heard": "heard + new_heard",
+    "surplus": "surplus + new_surplus",
+    "first_heard_at": "CASE WHEN new_first < first_heard_at THEN new_first ELSE first_heard_at END",
+    "rssi_dbm": "CASE WHEN new_last >= last_heard_at THEN new_rssi ELSE rssi_dbm END",
+    "last_heard_at": "CASE WHEN new_last >= last_heard_at THEN new_last ELSE last_heard_at END",
+    "recent": "'[]'",
+}
+_IS_LATEST = "new_read_at >= COALESCE(state_at, -1)"
+_READ = {
+    "read": "read + new_read",
+    "state": f"CASE WHEN {_IS_LATEST} THEN {int(State.READ)} ELSE state END",
+    "problem": f"CASE WHEN {_IS_LATEST} THEN '' ELSE problem END",
+    "security": f"CASE WHEN {_IS_LATEST} THEN new_security ELSE security END",
+    "state_at": f"CASE WHEN {_IS_LATEST} THEN new_read_at ELSE state_at END",
+    "info_code": "CASE WHEN new_info IS NOT NULL AND new_info_at >= COALESCE(last_read_at, -1) THEN new_info"
+    " ELSE info_code END",
+    "clock_error_seconds": "CASE WHEN new_clock IS NOT NULL AND new_read_at >= COALESCE(last_read_at, -1)"
+    " THEN new_clock ELSE clock_error_seconds END",
+    "last_read_at": "CASE WHEN new_read_at > COALESCE(last_read_at, -1) THEN new_read_at ELSE last_read_at END",
+    "model": "CASE WHEN new_model <> '' THEN new_model ELSE model END",
+    "medium": "CASE WHEN new_medium <> '' THEN new_medium ELSE medium END",
+    "secured": "new_secured",
+    "counter": "new_counter",
+    "counter_at": "new_counter_at",
+}
 _WRITTEN = (
     "meter_id", "model", "medium", "security", "first_heard_at", "last_heard_at", "noted_at", "last_read_at",
     "last_collector_id", "rssi_dbm", "state", "state_at", "problem", "heard", "surplus", *COUNTED.values(),
@@ -73,6 +110,65 @@ class Freshness:
         if counter == self.counter and late < 0:
             return "", replace(fresh, counter_at=heard_at)
         return "", fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Freshnesses:
+    """The freshness of many addresses, in columns."""
+
+    handle: np.ndarray  # of the address in the directory, rising
+    secured: np.ndarray  # int64
+    counter: np.ndarray  # int64, NONE: none yet
+    counter_at: np.ndarray
+
+    @classmethod
+    def none(cls) -> Freshnesses:
+        """Of no address."""
+        return cls(np.zeros(0, np.int32), *(np.zeros(0, np.int64) for _ in range(3)))
+
+    def of(self, handles: np.ndarray) -> Freshnesses:
+        """Those of some of the addresses (all must be here)."""
+        at = np.searchsorted(self.handle, handles)
+        return Freshnesses(handles, self.secured[at], self.counter[at], self.counter_at[at])
+
+    def equal(self, other: Freshnesses) -> bool:
+        """Whether both say the same of the same addresses."""
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("handle", "secured", "counter", "counter_at")
+        )
+
+    def judge(
+        self, handle: np.ndarray, security: np.ndarray, counter: np.ndarray, heard_at: np.ndarray
+    ) -> tuple[np.ndarray, Freshnesses]:
+        """Judge telegrams that could be read, in the order of handle and heard_at.
+
+        Gives a mask of those that Freshness.judge has to look at one by one (with all others of the address), and
+        what to judge the next by. No telegram of an address is in the mask: all of it are fresh.
+        """
+        at = np.searchsorted(self.handle, handle)
+        same = np.zeros(len(handle), bool)  # the one before is of the same address
+        same[1:] = handle[1:] == handle[:-1]
+        before = np.where(same, np.roll(security, 1), self.secured[at])
+        suspect = (security < before) | (same & (np.roll(heard_at, 1) == heard_at))
+        secured = self.secured.copy()
+        np.maximum.at(secured, at, security)
+        counting = np.flatnonzero(counter != NONE)
+        known, known_at = self.counter.copy(), self.counter_at.copy()
+        if counting.size:
+            mine, number, heard = at[counting], counter[counting], heard_at[counting]
+            again = np.zeros(len(counting), bool)
+            again[1:] = mine[1:] == mine[:-1]
+            rises = number > np.where(again, np.roll(number, 1), self.counter[mine])
+            # brought late, as by an import of a recording: the highest counter stays
+            late = (number < self.counter[mine]) & (heard - self.counter_at[mine] <= _ROADS_APART_SECONDS)
+            all_rise, all_late = np.ones(len(known), bool), np.ones(len(known), bool)
+            np.logical_and.at(all_rise, mine, rises)
+            np.logical_and.at(all_late, mine, late)
+            suspect[counting] |= ~(all_rise | all_late)[mine]
+            rising = counting[all_rise[mine]]
+            known[at[rising]], known_at[at[rising]] = counter[rising], heard_at[rising]  # the last one stays
+        return suspect, Freshnesses(self.handle, secured, known, known_at)
 
 
 @dataclass(slots=True)
@@ -115,39 +211,171 @@ def load_freshness(utility_id: int, addresses: Iterable[str]) -> dict[str, Fresh
     return found
 
 
-def make_missing(utility_id: int, sightings: Mapping[str, Sighting]) -> None:
-    """Make state rows for addresses heard for the first time, so that they can be locked and counted on."""
-    wanted = sorted(sightings)
-    there = {address for (address,) in _select(utility_id, wanted, ("address",))}
-    new = []
-    for text in wanted:
-        if text in there:
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of some addresses, in columns."""
+
+    id: np.ndarray  # int64 by handle, 0: there is none
+    freshnesses: Freshnesses
+    meter_id: np.ndarray  # 0: none
+    collector_id: np.ndarray  # the last one, 0: none
+
+    @classmethod
+    def load(cls, directory: Directory, handles: np.ndarray) -> Rows:
+        """Give the rows of the addresses with these handles (distinct, rising), found by id where it is known."""
+        texts = [directory.text[handle] for handle in handles.tolist()]
+        place_of = {one: place for place, one in enumerate(directory.state_id[handles].tolist()) if one}
+        rows = _select_ids(directory.utility_id, np.array(sorted(place_of), np.int64), "")
+        # an id may be remembered from a transaction that was rolled back
+        found = [(place_of[row[0]], row) for row in rows if texts[place_of[row[0]]] == row[1]]
+        if len(found) < len(handles):
+            known = {place for place, _ in found}
+            missing = {text: place for place, text in enumerate(texts) if place not in known}
+            rows = _select(directory.utility_id, sorted(missing), _LOCKED)
+            found += [(missing[row[1]], row) for row in rows]
+            there = cls.of(handles, found)
+            directory.state_id[handles] = there.id
+            return there
+        return cls.of(handles, found)
+
+    @classmethod
+    def of(cls, handles: np.ndarray, found: list[tuple[int, tuple[Any, ...]]]) -> Rows:
+        """Give the columns of rows found, each with its place among ``handles``."""
+        columns = [np.full(len(handles), empty, np.int64) for empty in (0, 0, NONE, NONE, 0, 0)]
+        if found:
+            places, rows = zip(*found, strict=True)
+            at = np.array(places, np.int64)
+            ids, _texts, *rest = zip(*rows, strict=True)
+            for column, values in zip(columns, (ids, *rest), strict=True):
+                there = np.array([one is not None for one in values], bool)
+                column[at[there]] = [one for one in values if one is not None]
+        return cls(columns[0], Freshnesses(handles, *columns[1:4]), columns[4], columns[5])
+
+
+def lock(
+    directory: Directory, handles: np.ndarray, first_heard_at: np.ndarray, known: Rows | None = None
+) -> Rows:
+    """Hold the rows of these addresses (distinct, rising) until the transaction ends; make the missing ones.
+
+    Everybody locks by rising id, so that nobody waits for one who waits for him. ``first_heard_at``: of each
+    address in this batch; ``known``: the rows as they were a moment ago, if they were looked at.
+    """
+    while True:
+        rows = known or Rows.load(directory, handles)
+        known = None
+        missing = np.flatnonzero(rows.id == 0)
+        if missing.size:
+            _make(directory, handles[missing].tolist(), first_heard_at[missing].tolist())
             continue
-        one = sightings[text]
-        known = find(one.address)
-        new.append(
-            MeterState(
-                utility_id=utility_id,
-                address=text,
-                meter_id=one.meter_id,
-                manufacturer=one.address.manufacturer,
-                identification=one.address.identification,
-                version=one.address.version,
-                device_type=one.address.device_type,
-                model=known[1].model if known else "",
-                medium=medium(one.address.device_type),
-                first_heard_at=one.first_heard_at,
-                last_heard_at=one.first_heard_at,
-                noted_at=int(time.time()),
-            )
-        )
-    MeterState.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
+        if connection.vendor != "postgresql":  # SQLite has one writer at a time anyway
+            return rows
+        held = _select_ids(directory.utility_id, np.sort(rows.id), " ORDER BY id FOR NO KEY UPDATE")
+        if len(held) == len(handles):  # else one was forgotten a moment ago
+            place_of = {one: place for place, one in enumerate(rows.id.tolist())}
+            return Rows.of(handles, [(place_of[row[0]], row) for row in held])
 
 
-def lock(utility_id: int, addresses: Iterable[str]) -> None:
-    """Hold the rows of these addresses until the transaction ends."""
-    if connection.vendor == "postgresql":  # SQLite has one writer at a time anyway
-        _select(utility_id, sorted(addresses), ("id",), " ORDER BY address FOR NO KEY UPDATE")
+def _make(directory: Directory, handles: list[int], first_heard_at: list[int]) -> None:
+    """Make state rows for addresses heard for the first time, so that they can be locked and counted on."""
+    # by address, in all processes: nobody waits in a circle
+    order = sorted(zip(handles, first_heard_at, strict=True), key=lambda one: directory.text[one[0]])
+    addresses = [address_of(directory.address[handle]) for handle, _ in order]
+    families = [find(address) for address in addresses]
+    meter = directory.meter_id[[handle for handle, _ in order]]
+    heard = np.array([at for _, at in order], np.int64)
+    columns: dict[str, np.ndarray | list[str]] = {
+        "address": [directory.text[handle] for handle, _ in order],
+        "meter_id": np.where(meter > 0, meter, NONE),
+        "manufacturer": [address.manufacturer for address in addresses],
+        "identification": [address.identification for address in addresses],
+        "version": np.array([address.version for address in addresses], np.int64),
+        "device_type": np.array([address.device_type for address in addresses], np.int64),
+        "model": [found[1].model if found else "" for found in families],
+        "medium": [medium(address.device_type) for address in addresses],
+        "first_heard_at": heard,
+        "last_heard_at": heard,
+    }
+    same = _defaults() | {"utility_id": directory.utility_id, "noted_at": int(time.time())}
+    same = {name: value for name, value in same.items() if name not in columns}
+    column_store.add_missing(connection, _TABLE, columns, same)
+
+
+@cache
+def _defaults() -> dict[str, int | str | None]:
+    """What a new row holds where nothing else is said."""
+    found: dict[str, int | str | None] = {}
+    for one in MeterState._meta.concrete_fields:  # noqa: SLF001 - Django's documented way to a model's fields
+        value = one.get_default()
+        if isinstance(value, list):
+            found[one.attname] = "[]"
+        elif not one.primary_key:
+            found[one.attname] = int(value) if isinstance(value, int) else value
+    return found
+
+
+@dataclass(slots=True)
+class Sightings:
+    """What one batch has to say about own meters' addresses of which nothing was remarkable, in columns.
+
+    Of telegrams that were read the columns from ``security`` on tell; where there was none ``read`` is 0.
+    """
+
+    id: np.ndarray
+    meter_id: np.ndarray
+    moved: np.ndarray  # bool: the row tells another meter or collector
+    heard: np.ndarray
+    surplus: np.ndarray
+    first_heard_at: np.ndarray
+    last_heard_at: np.ndarray
+    rssi_dbm: np.ndarray  # float64, NaN: unknown
+    read: np.ndarray
+    last_read_at: np.ndarray
+    security: list[str]
+    model: list[str]
+    medium: list[str]
+    info_code: np.ndarray  # NONE: none said
+    info_at: np.ndarray
+    clock_error: np.ndarray  # seconds, NONE: not said
+    secured: np.ndarray
+    counter: np.ndarray
+    counter_at: np.ndarray
+
+    def write(self, collector_id: int) -> None:
+        """Add it all to the rows."""
+        rows = np.flatnonzero(self.moved)
+        columns: dict[str, np.ndarray | list[str]] = {
+            "id": self.id[rows],
+            "meter_id": self.meter_id[rows],
+            "last": self.last_heard_at[rows],
+            "collector": np.full(len(rows), collector_id, np.int64),
+        }
+        column_store.change(connection, _TABLE, _MOVED, columns)
+        for read, assignments in ((False, _HEARD), (True, _HEARD | _READ)):
+            rows = np.flatnonzero((self.read > 0) == read)
+            columns = {
+                "id": self.id[rows],
+                "heard": self.heard[rows],
+                "surplus": self.surplus[rows],
+                "first": self.first_heard_at[rows],
+                "last": self.last_heard_at[rows],
+                "rssi": self.rssi_dbm[rows],
+                "now": np.full(len(rows), int(time.time()), np.int64),
+            }
+            if read:
+                columns |= {
+                    "read": self.read[rows],
+                    "read_at": self.last_read_at[rows],
+                    "security": [self.security[row] for row in rows.tolist()],
+                    "model": [self.model[row] for row in rows.tolist()],
+                    "medium": [self.medium[row] for row in rows.tolist()],
+                    "info": self.info_code[rows],
+                    "info_at": self.info_at[rows],
+                    "clock": self.clock_error[rows],
+                    "secured": self.secured[rows],
+                    "counter": self.counter[rows],
+                    "counter_at": self.counter_at[rows],
+                }
+            column_store.change(connection, _TABLE, assignments, columns)
 
 
 def write_states(
@@ -159,6 +387,8 @@ def write_states(
     again: bool,
 ) -> None:
     """Add a batch's sightings to the state rows (all there already). ``again``: heard counts stay as they are."""
+    if not sightings:
+        return
     names = ("id", "address", *_WRITTEN)
     columns: column_store.Columns = {name: [] for name in ("id", *_WRITTEN)}
     for found in _select(utility_id, sorted(sightings), names):
@@ -168,16 +398,19 @@ def write_states(
         for name, column in columns.items():
             column.append(row[name])
     column_store.update(connection, _TABLE, columns, "id")
-    _name_meters(sightings)
 
 
-def _select(
-    utility_id: int, addresses: list[str], columns: Iterable[str], end: str = ""
-) -> list[tuple[Any, ...]]:
+def _select_ids(utility_id: int, ids: np.ndarray, end: str) -> list[tuple[Any, ...]]:
+    return column_store.fetch_ids(
+        connection, _TABLE, ids, _LOCKED, f" AND utility_id = {int(utility_id)}{end}"
+    )
+
+
+def _select(utility_id: int, addresses: list[str], columns: Iterable[str]) -> list[tuple[Any, ...]]:
     among, parameter = column_store.among(connection, "address", addresses)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(columns)} FROM {_TABLE} WHERE utility_id = %s AND {among}{end}",
+            f"SELECT {', '.join(columns)} FROM {_TABLE} WHERE utility_id = %s AND {among}",
             [utility_id, parameter],
         )
         rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -220,21 +453,24 @@ def _add(
         row["recent"] = json.dumps([[at, dbm, text] for (at, text), dbm in sorted(merged.items())][-_RECENT:])
 
 
-def _name_meters(sightings: Mapping[str, Sighting]) -> None:
-    """Fill in model and medium of meters that were adopted before anyone knew them."""
-    named = {one.meter_id: one for one in sightings.values() if one.meter_id and one.model}
+def name_meters(named: Mapping[int, tuple[str, str, Address]]) -> set[int]:
+    """Fill in model and medium of meters that were adopted before anyone knew them; give those meters.
+
+    ``named``: by meter its model and medium, and the address they were heard from.
+    """
     if not named:
-        return
+        return set()
     among, parameter = column_store.among(connection, "id", sorted(named))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT id, medium FROM meters_meter WHERE {among} AND model = ''", [parameter])
         nameless = cursor.fetchall()
     columns: column_store.Columns = {"id": [], "model": [], "medium": [], "family": []}
     for meter_id, known_medium in sorted(nameless):
-        one = named[meter_id]
-        found = find(one.address)
+        model, heard_medium, address = named[meter_id]
+        found = find(address)
         columns["id"].append(meter_id)
-        columns["model"].append(one.model)
-        columns["medium"].append(known_medium or one.medium)
+        columns["model"].append(model)
+        columns["medium"].append(known_medium or heard_medium)
         columns["family"].append(found[0].name if found else "")
     column_store.update(connection, "meters_meter", columns, "id")
+    return set(columns["id"])

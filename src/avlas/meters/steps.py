@@ -10,19 +10,46 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db import connection
 
+from avlas.decode.batch import NONE
 from avlas.decode.families import named
 from avlas.meters import column_store, formats
 from avlas.meters.models import InfoEvent, Kind, Quality
+from avlas.meters.slots import Newest, begins
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, modulus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-JUDGED = ("energy_heat_kwh", "energy_cooling_kwh", "volume_m3", "volume_2_m3", "electricity_import_kwh",
-          "electricity_export_kwh")  # fmt: skip
+    from avlas.meters.slots import Readings
+
+JUDGED = Newest.CODES
 _BIT_OF = {ROLLED_OVER: int(Quality.ROLLED_OVER), BACKWARDS: int(Quality.BACKWARDS)}
 _STEP_BITS = int(Quality.ROLLED_OVER | Quality.BACKWARDS)
 _COLUMNS = ("meter_id", "slot_at", "quality", "format_id", "info_code", *JUDGED)
+
+
+def to_settle(readings: Readings, changed: np.ndarray) -> list[tuple[int, int]]:
+    """Give those of the readings written for which ``settle`` has anything to do.
+
+    Not so where a new reading is its meter's newest, no counter has fallen since the one before it and the info code
+    has stayed: then no mark, event or later reading can be concerned.
+    """
+    newest, of_meter = readings.newest, readings.of_meter
+    same_meter = ~begins(readings.meter)
+    slot_before = newest.slot[of_meter]
+    in_batch = same_meter & (np.roll(readings.slot, 1) >= slot_before)
+    info_before = np.where(in_batch, np.roll(readings.info_code, 1), newest.info_code[of_meter])
+    fell = np.zeros(len(readings.meter), bool)
+    for code in JUDGED:
+        now = readings.values[code]
+        fell |= now < np.where(in_batch, np.roll(now, 1), newest.values[code][of_meter])
+    is_newest = ~readings.exists & (readings.slot > slot_before)
+    known = in_batch | (slot_before != NONE)
+    info = readings.info_code
+    info_stays = (info == NONE) | (known & (info == info_before)) | (~known & newest.is_all & (info == 0))
+    plain = is_newest & ~fell & info_stays & (known | newest.is_all)
+    wanted = np.flatnonzero((changed | ~readings.exists) & ~plain)
+    return list(zip(readings.meter[wanted].tolist(), readings.slot[wanted].tolist(), strict=True))
 
 
 def settle(keys: Sequence[tuple[int, int]]) -> None:

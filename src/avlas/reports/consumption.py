@@ -23,6 +23,7 @@ from avlas.reports.calc.judgement import (
     energy_contradicts_volume,
     modulus,
 )
+from avlas.reports.calc.shown_in import ShownIn, converted_decimals, shown_in
 from avlas.reports.calc.value_at import INTERPOLATED, NONE, Series, ValuesAt, values_at
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Consumption:
-    """Intervals of one register; ``decimals`` is how many the figures deserve."""
+    """Intervals of one register; amounts are in the canonical unit ``unit_text`` and deserve ``decimals``."""
 
     register: str
     unit_text: str
@@ -71,6 +72,16 @@ class Consumption:
     rows: list[Row]
     total: Decimal | float | None
     standard_time: bool
+
+    @property
+    def rows_shown_in(self) -> ShownIn:
+        """The one unit for all rows."""
+        return shown_in(self.unit_text, self.decimals, [row.amount for row in self.rows])
+
+    @property
+    def total_shown_in(self) -> ShownIn:
+        """The unit for the total, which stands alone and says its unit."""
+        return shown_in(self.unit_text, self.decimals, [self.total])
 
     @property
     def note(self) -> str:
@@ -253,10 +264,9 @@ def _shown(register: str, specs: list[str]) -> tuple[str, int]:
         sent = formats.parse(spec).get(register)
         if sent is None:
             continue
-        converted = canonical(1, sent[0])
+        converted = canonical(Decimal(1), sent[0])
         unit = unit or (converted[1] if converted else sent[0])
-        same = converted is not None and converted[0] == 1
-        best = max(best, sent[1] if same else max(known.decimals, 2))
+        best = max(best, converted_decimals(sent[1], Decimal(converted[0])) if converted else sent[1])
     return unit, best if best >= 0 else known.decimals
 
 

@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"taken from {PASSWORD_ENVIRONMENT}, or made and printed with --generate."
     )
     parser.add_argument("--email", help="e-mail address, used to sign in")
-    parser.add_argument("--first-name", default="")
-    parser.add_argument("--last-name", default="")
+    parser.add_argument("--first-name", default="", help="first name")
+    parser.add_argument("--last-name", default="", help="last name")
     parser.add_argument("--utility", help="name of the utility; made when there is none by that name")
     parser.add_argument("--language", choices=["sv", "en"], default="sv", help="language of the pages")
     parser.add_argument("--generate", action="store_true", help="make a password and print it")

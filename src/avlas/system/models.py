@@ -6,6 +6,7 @@ Times are UTC. The rules that act on these rows stand beside: ``permissions``, `
 
 from __future__ import annotations
 
+import uuid
 import zoneinfo
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -240,3 +241,213 @@ class SecretCheck(models.Model):
 
     def __str__(self) -> str:
         return f"master key {self.key_id}"
+
+
+class Job(models.Model):
+    """Work that is done regularly: what, when, and whom to tell when it fails. See ``jobs``.
+
+    ``utility`` is None for what concerns the whole installation. ``standing`` jobs belong to the program: they
+    can be changed and paused but not removed. ``failing_since`` is when the present streak of failures
+    began; None when the last run went well.
+    """
+
+    utility = models.ForeignKey(Utility, on_delete=models.CASCADE, null=True, related_name="jobs")
+    kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=100, blank=True)  # empty: called as its kind
+    parameters = models.JSONField(default=dict)
+    every_minutes = models.PositiveSmallIntegerField(default=0)
+    cron = models.CharField(max_length=100, blank=True)
+    time_zone = models.CharField(max_length=60, default="Europe/Stockholm", validators=[check_time_zone])
+    active = models.BooleanField(default=True)
+    standing = models.BooleanField(default=False)
+    tell = models.JSONField(default=list)  # e-mail addresses; none: the administrators
+    next_due_at = models.DateTimeField(null=True)
+    failing_since = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["kind"], condition=models.Q(standing=True), name="one_standing_job_of_a_kind"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(every_minutes=0, cron__gt="") | models.Q(every_minutes__gt=0, cron=""),
+                name="job_has_one_schedule",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["next_due_at"], name="job_due")]
+
+    def __str__(self) -> str:
+        return self.name or self.kind
+
+
+class RunStatus(models.TextChoices):
+    """How far a run of a job has come."""
+
+    WAITING = "waiting", gettext_lazy("waiting")
+    RUNNING = "running", gettext_lazy("running")
+    DONE = "done", gettext_lazy("done")
+    FAILED = "failed", gettext_lazy("failed")
+
+
+class JobRun(models.Model):
+    """One time that a job is due. A job has at most one unfinished run, and one for each due time.
+
+    Whoever runs it holds it by ``worker`` until ``lease_until`` (the database's clock) and renews that while
+    working. ``told`` is the reason of a failure or the last thing logged: {"text", "values"}.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="runs")
+    due_at = models.DateTimeField()
+    status = models.CharField(max_length=10, choices=RunStatus, default=RunStatus.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    not_before = models.DateTimeField()
+    worker = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    progress_done = models.PositiveBigIntegerField(null=True)
+    progress_total = models.PositiveBigIntegerField(null=True)
+    told = models.JSONField(default=dict)
+    asked_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["job", "due_at"], name="one_run_a_due_time"),
+            models.UniqueConstraint(
+                fields=["job"],
+                condition=models.Q(status__in=["waiting", "running"]),
+                name="one_unfinished_run_a_job",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["not_before"],
+                condition=models.Q(status__in=["waiting", "running"]),
+                name="jobrun_unfinished",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} {self.due_at:%Y-%m-%d %H:%M}Z {self.status}"
+
+
+class JobLine(models.Model):
+    """A line of a run's log: a text of the program with its values, shown in the reader's language."""
+
+    run = models.ForeignKey(JobRun, on_delete=models.CASCADE, related_name="lines")
+    at = models.DateTimeField()
+    attempt = models.PositiveSmallIntegerField()
+    text = models.TextField()
+    values = models.JSONField(default=dict)
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class MailSecurity(models.TextChoices):
+    """How the connection to the mail server is protected."""
+
+    STARTTLS = "starttls", gettext_lazy("STARTTLS (port 587)")
+    TLS = "tls", gettext_lazy("TLS (port 465)")
+    NONE = "none", gettext_lazy("none (own network)")
+
+
+class MailServer(models.Model):
+    """One row (id 1): where the installation hands in its mail. The password is sealed; see ``outbox``."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    host = models.CharField(max_length=253)
+    port = models.PositiveIntegerField(default=587)
+    security = models.CharField(max_length=10, choices=MailSecurity, default=MailSecurity.STARTTLS)
+    user = models.CharField(max_length=254, blank=True)
+    password = models.BinaryField(null=True)
+    sender = models.EmailField(max_length=254)
+    site_address = models.URLField(max_length=200, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(id=1), name="one_mail_server"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Webhook(models.Model):
+    """An address of another system that is told what happens in a utility. The secret is sealed; see ``outbox``."""
+
+    utility = models.ForeignKey(Utility, on_delete=models.CASCADE, related_name="webhooks")
+    name = models.CharField(max_length=100)
+    url = models.URLField(max_length=500)
+    secret = models.BinaryField()
+    own_machine = models.BooleanField(default=False)  # may lead to this computer itself and its neighbours
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Road(models.TextChoices):
+    """How a message goes out."""
+
+    MAIL = "mail", gettext_lazy("e-mail")
+    WEBHOOK = "webhook", gettext_lazy("webhook")
+
+
+class DeliveryStatus(models.TextChoices):
+    """What has become of a message."""
+
+    WAITING = "waiting", gettext_lazy("waiting")
+    SENDING = "sending", gettext_lazy("sending")
+    SENT = "sent", gettext_lazy("sent")
+    UNSURE = "unsure", gettext_lazy("unsure")
+    FAILED = "failed", gettext_lazy("given up")
+
+
+class Delivery(models.Model):
+    """A message to one e-mail address or webhook, from the transaction of what it tells about until it is sent.
+
+    ``key`` keeps the same message from being written twice. ``event_id`` is the Message-ID or the event's id and
+    never changes. ``handed_over_at`` is set just before the last byte is sent: from then on only the server's
+    answer tells whether it arrived. ``told`` is the reason it has not been sent: {"text", "values"}.
+    """
+
+    utility = models.ForeignKey(Utility, on_delete=models.CASCADE, null=True, related_name="deliveries")
+    key = models.CharField(max_length=150, unique=True)
+    event = models.CharField(max_length=60)
+    event_id = models.UUIDField(unique=True, default=uuid.uuid4)
+    road = models.CharField(max_length=10, choices=Road, default=Road.MAIL)
+    webhook = models.ForeignKey(Webhook, on_delete=models.SET_NULL, null=True, related_name="deliveries")
+    destination = models.CharField(max_length=500)  # the e-mail address, or the webhook's address at the time
+    subject = models.CharField(max_length=250, blank=True)
+    body = models.TextField()
+    status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    next_try_at = models.DateTimeField()
+    give_up_at = models.DateTimeField()
+    worker = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    handed_over_at = models.DateTimeField(null=True)
+    sent_again = models.BooleanField(default=False)  # by a person, after it was unsure
+    sent_at = models.DateTimeField(null=True)
+    told = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"],
+                condition=models.Q(status__in=["waiting", "sending"]),
+                name="delivery_unfinished",
+            ),
+            models.Index(fields=["utility", "-created_at"], name="delivery_of_utility"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.destination} {self.status}"

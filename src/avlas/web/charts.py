@@ -1,4 +1,7 @@
-"""Bar charts as plain geometry: amounts in, rectangles and ticks out. Drawn as SVG by a template."""
+"""Charts as plain geometry: figures in, rectangles or lines and ticks out. Drawn as SVG by a template.
+
+Amounts are bars that stand on zero; means (temperatures, power) are a line, on an axis that shows their course.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A bar with its place on the paper."""
+    """A bar, or a point of a line (no height), with its place on the paper."""
 
     bar: Bar
     x: float
@@ -60,7 +63,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A bar chart ready to be drawn."""
+    """A chart ready to be drawn; ``lines`` (points "x,y x,y") where it is no bar chart."""
 
     width: int
     height: int
@@ -72,6 +75,8 @@ class Chart:
     bars: tuple[Drawn, ...]
     ticks: tuple[Tick, ...]
     decimals: int  # of the ticks
+    is_line: bool = False
+    lines: tuple[str, ...] = ()
 
     @property
     def plot_height(self) -> float:
@@ -96,33 +101,72 @@ def nice_step(span: float, wanted: int) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
 
 
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """The paper's edges and the axis of the figures."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    low: float
+    high: float
+    step: float
+
+    def place(self, value: float) -> float:
+        """How far down the paper a figure stands."""
+        return round(self.bottom - (value - self.low) * (self.bottom - self.top) / (self.high - self.low), 2)
+
+    @property
+    def ticks(self) -> tuple[Tick, ...]:
+        """A tick at each whole step."""
+        count = round((self.high - self.low) / self.step)
+        return tuple(
+            Tick(self.place(self.low + self.step * n), self.low + self.step * n) for n in range(count + 1)
+        )
+
+    @property
+    def decimals(self) -> int:
+        """How many the ticks need."""
+        return max(0, -math.floor(math.log10(self.step) + 1e-9))
+
+
+def _axis(low: float, high: float, width: int, height: int, left: float) -> _Axis:
+    """An axis of round figures from ``low`` or below to ``high`` or above."""
+    right, top, bottom = width - 6.0, 18.0, height - 26.0
+    step = nice_step(high - low, max(2, round((bottom - top) / 48)))
+    axis_low, axis_high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    return _Axis(left, right, top, bottom, axis_low, axis_high, step)
+
+
+def _figures(bars: Sequence[Bar]) -> list[float]:
+    return [float(bar.value) for bar in bars if bar.value is not None and math.isfinite(bar.value)]
+
+
+def _labels_every(bars: Sequence[Bar], pitch: float) -> int:
+    """Of how many labels one has room."""
+    room = max((len(bar.label) for bar in bars), default=1) * 7.2 + 8
+    return max(1, math.ceil(room / pitch))
+
+
 def bar_chart(bars: Sequence[Bar], width: int, height: int, *, left: float = 58) -> Chart:
     """Lay out ``bars`` on a paper of ``width`` x ``height`` units; the axis always includes zero."""
-    right, top, bottom = width - 6.0, 18.0, height - 26.0
-    values = [float(bar.value) for bar in bars if bar.value is not None and math.isfinite(bar.value)]
+    values = _figures(bars)
     high, low = max([*values, 0.0]), min([*values, 0.0])
     if high - low < _NOTHING:
         high, low = 1.0, 0.0
-    step = nice_step(high - low, max(2, round((bottom - top) / 48)))
-    axis_high = math.ceil(high / step - 1e-9) * step
-    axis_low = math.floor(low / step + 1e-9) * step
-    scale = (bottom - top) / (axis_high - axis_low)
-
-    def place(value: float) -> float:
-        return round(bottom - (value - axis_low) * scale, 2)
-
-    base = place(0.0)
-    pitch = (right - left) / max(1, len(bars))
+    axis = _axis(low, high, width, height, left)
+    base = axis.place(0.0)
+    pitch = (axis.right - left) / max(1, len(bars))
     thick = max(1.0, min(pitch * 0.72, 64.0))
-    room = max((len(bar.label) for bar in bars), default=1) * 7.2 + 8
-    every = max(1, math.ceil(room / pitch))
+    every = _labels_every(bars, pitch)
     drawn = []
     for number, bar in enumerate(bars):
         middle = left + pitch * (number + 0.5)
         value = 0.0 if bar.value is None or not math.isfinite(bar.value) else float(bar.value)
         value = 0.0 if abs(value) < _NOTHING else value
-        y = min(place(value), base)
-        tall = abs(place(value) - base)
+        y = min(axis.place(value), base)
+        tall = abs(axis.place(value) - base)
         if value and tall < 1.5:  # too small to see is still something
             tall, y = 1.5, base - 1.5 if value > 0 else base
         drawn.append(
@@ -139,7 +183,49 @@ def bar_chart(bars: Sequence[Bar], width: int, height: int, *, left: float = 58)
                 sign_y=round(y - 5, 2),
             )
         )
-    count = round((axis_high - axis_low) / step)
-    ticks = tuple(Tick(place(axis_low + step * n), axis_low + step * n) for n in range(count + 1))
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return Chart(width, height, left, right, top, bottom, base, tuple(drawn), ticks, decimals)
+    return Chart(
+        width, height, left, axis.right, axis.top, axis.bottom, base, tuple(drawn), axis.ticks, axis.decimals
+    )
+
+
+def line_chart(points: Sequence[Bar], width: int, height: int, *, left: float = 58) -> Chart:
+    """Lay out ``points`` as a line; it breaks where a figure is missing. The axis spans what the figures span."""
+    values = _figures(points)
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    flat = max(abs(high), 1.0) * 0.02  # a line that hardly moves is not blown up into mountains
+    if high - low < flat:
+        low, high = low - flat / 2, high + flat / 2
+    if 0 <= low < (high - low) / 2:  # zero is near enough to be shown
+        low = 0.0
+    axis = _axis(low, high, width, height, left)
+    pitch = (axis.right - left) / max(1, len(points))
+    wide = min(pitch * 0.72, 64.0)
+    every = _labels_every(points, pitch)
+    drawn: list[Drawn] = []
+    lines: list[list[str]] = [[]]
+    for number, point in enumerate(points):
+        middle = round(left + pitch * (number + 0.5), 2)
+        known = point.value is not None and math.isfinite(point.value)
+        y = axis.place(float(point.value)) if known and point.value is not None else axis.bottom
+        if known:
+            lines[-1].append(f"{middle},{y}")
+        else:
+            lines.append([])
+        drawn.append(
+            Drawn(
+                point,
+                x=round(middle - wide / 2, 2),
+                y=y,
+                width=round(wide, 2),
+                height=0.0,
+                hit_x=round(left + pitch * number, 2),
+                hit_width=round(pitch, 2),
+                middle=middle,
+                show_label=number % every == 0,
+                sign_y=round(y - 9, 2),
+            )
+        )
+    return Chart(
+        width, height, left, axis.right, axis.top, axis.bottom, axis.bottom, tuple(drawn), axis.ticks,
+        axis.decimals, is_line=True, lines=tuple(" ".join(line) for line in lines if len(line) > 1),
+    )  # fmt: skip

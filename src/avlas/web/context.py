@@ -26,6 +26,7 @@ class Entry:
     title: Promise
     also: tuple[str, ...] = ()  # addresses that belong to it
     needs: str = Permission.DATA_ACCESS
+    of_installation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,34 @@ SECTIONS = (
             Entry("receivers", _("Receivers"), ("receiver_add", "receiver_edit", "receiver_delete")),
             Entry("import_file", _("Import a file"), needs=Permission.READING_MANAGEMENT),
             Entry("explain", _("Explain a telegram")),
+            Entry("jobs", _("Jobs"), ("job", "job_run", "job_add", "job_edit", "job_delete")),
+            Entry("messages", _("Messages"), ("message",), needs=Permission.SYSTEM_CONFIGURATION),
         ),
     ),
     Section(
         _("Configuration"),
         "sliders",
-        (Entry("keys", _("Keys"), ("key_import", "key_add", "key_delete", "key_test")),),
+        (
+            Entry("keys", _("Keys"), ("key_import", "key_add", "key_delete", "key_test")),
+            Entry(
+                "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True
+            ),
+            Entry(
+                "webhooks",
+                _("Webhooks"),
+                ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
+                needs=Permission.SYSTEM_CONFIGURATION,
+            ),
+            Entry("users", _("Users"), ("user_add", "user_edit", "user_link"), Permission.ACCESS_CONTROL),
+            Entry("roles", _("Roles"), needs=Permission.ACCESS_CONTROL),
+            Entry(
+                "api_tokens",
+                _("API tokens"),
+                ("api_token_add", "api_token_revoke"),
+                Permission.ACCESS_CONTROL,
+            ),
+            Entry("audit_log", _("Audit log"), needs=Permission.ACCESS_CONTROL),
+        ),
     ),
 )
 
@@ -84,7 +107,12 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "sections": SECTIONS,
         "here": here,
         "section_here": section,
-        "entries": [entry for entry in section.entries if entry.needs in allowed] if section else [],
+        "entries": [
+            entry
+            for entry in (section.entries if section else ())
+            if entry.needs in allowed
+            and (not entry.of_installation or getattr(user, "runs_installation", False))
+        ],
         "entry_here": next(
             (e for s in SECTIONS for e in s.entries if here == e.name or here in e.also), None
         ),

@@ -112,6 +112,19 @@ def short_month(value: date) -> str:
     return _MONTHS[language()][value.month - 1][:3]
 
 
+def span(seconds: float) -> str:
+    """A length of time in its two largest sensible units: 0.4 s, 12 s, 3 min 20 s, 1 h 5 min."""
+    if seconds < 10:
+        return quantity(round(max(0.0, seconds), 1), "s")
+    whole = round(seconds)
+    if whole < 60:
+        return quantity(whole, "s")
+    if whole < 3600:
+        return f"{quantity(whole // 60, 'min')} {quantity(whole % 60, 's')}"
+    minutes = round(seconds / 60)
+    return f"{quantity(minutes // 60, 'h')} {quantity(minutes % 60, 'min')}"
+
+
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
     """How long ago in the largest sensible unit; the date when it is more than two weeks ago."""
     if moment is None:

@@ -23,6 +23,7 @@ from avlas.decode.errors import DecodeError
 from avlas.decode.link import strip_crcs
 from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 from avlas.meters.models import Collector, Source
+from avlas.meters.pace import Pace
 from avlas.system import tokens
 from avlas.system.models import ApiToken
 from avlas.system.secrets import SecretError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_TELEGRAMS = 10_000
-_AT_ONCE = 2000  # telegrams in one transaction: nobody else waits long
 
 
 class Token(HttpBearer):
@@ -121,8 +121,8 @@ _PROBLEMS = {401: Problem, 403: Problem, 413: Problem, 422: Problem, 503: Proble
 def post_telegrams(request: HttpRequest, body: TelegramsIn) -> TelegramsOut:
     """Take in telegrams. The answer comes after they are committed; sending them again changes nothing.
 
-    Up to 2,000 telegrams are stored at once. With 503 some of the parts may be stored already: send all of it
-    again later.
+    They are stored in parts, each in a fraction of a second. With 503 some of the parts may be stored already:
+    send all of it again later.
     """
     token: ApiToken = request.auth  # type: ignore[attr-defined]
     collector, _ = Collector.objects.get_or_create(
@@ -139,10 +139,13 @@ def post_telegrams(request: HttpRequest, body: TelegramsIn) -> TelegramsOut:
         except (ValueError, DecodeError) as problem:
             refused.append(Refused(index=index, message=str(problem)))
     now = datetime.now(UTC)
-    result = IngestResult()
+    result, pace = IngestResult(), Pace()
     for wired, found in good.items():
-        for start in range(0, len(found), _AT_ONCE):
-            result.add(ingest(_batch(collector.pk, found[start : start + _AT_ONCE], now, wired=wired)))
+        while found:
+            part, found = found[: pace.size], found[pace.size :]  # noqa: PLW2901
+            one_result = ingest(_batch(collector.pk, part, now, wired=wired))
+            pace.note(len(part), one_result)
+            result.add(one_result)
     return TelegramsOut(
         accepted=result.telegrams,
         surplus=result.surplus,

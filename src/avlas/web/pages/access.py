@@ -1,7 +1,7 @@
 """Who may see and do what on the pages: every view is wrapped by ``page`` and finds rows through ``rows``.
 
-No row of one utility is ever visible to another: ``rows`` and ``find`` are the only ways a page reaches the
-tables that belong to a utility.
+No row of one utility is ever visible to another: ``rows``, ``rows_and_installation`` and ``find`` are the only
+ways a page reaches the tables that belong to a utility.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404
 
@@ -40,11 +40,11 @@ class PageRequest(HttpRequest):
 
 
 def page(
-    view: str = Permission.DATA_ACCESS, change: str | None = None
+    view: str = Permission.DATA_ACCESS, change: str | None = None, *, of_installation: bool = False
 ) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
     """Decorator of a view: sign-in needed, permission ``view`` to look and ``change`` to POST.
 
-    Without ``change`` the page only answers GET and HEAD.
+    Without ``change`` the page only answers GET and HEAD. ``of_installation``: only for who runs the installation.
     """
 
     def decorate(
@@ -61,6 +61,8 @@ def page(
                 return HttpResponseNotAllowed(methods)
             if view not in asked.allowed or (posting and change not in asked.allowed):
                 raise PermissionDenied
+            if of_installation and not asked.user.runs_installation:
+                raise PermissionDenied
             return function(asked, *args, **kwargs)
 
         return cast("Callable[..., HttpResponse]", login_required(guarded))
@@ -71,6 +73,14 @@ def page(
 def rows(request: PageRequest, model: type[M]) -> QuerySet[M]:
     """The rows of ``model`` that belong to the utility of whoever asks."""
     return model._default_manager.filter(utility_id=request.user.utility_id)  # noqa: SLF001  # Django's own name
+
+
+def rows_and_installation(request: PageRequest, model: type[M]) -> QuerySet[M]:
+    """The own utility's rows and, for who runs the installation, those that belong to no utility."""
+    mine = Q(utility_id=request.user.utility_id)
+    if request.user.runs_installation:
+        mine |= Q(utility=None)
+    return model._default_manager.filter(mine)  # noqa: SLF001
 
 
 def find(request: PageRequest, model: type[M], pk: int) -> M:

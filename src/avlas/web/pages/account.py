@@ -50,7 +50,7 @@ def follow_signin_link(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("home")
 
 
-def _time_zones() -> list[tuple[str, str]]:
+def time_zones() -> list[tuple[str, str]]:
     names = sorted(n for n in zoneinfo.available_timezones() if n.startswith("Europe/")) or [
         "Europe/Stockholm"
     ]
@@ -67,7 +67,7 @@ class SettingsForm(forms.Form):
     )
     time_zone = forms.ChoiceField(
         label=gettext_lazy("Time zone"),
-        choices=_time_zones,
+        choices=time_zones,
         help_text=gettext_lazy(
             "Moments are shown in this zone. Days and months of meters keep to standard time."
         ),

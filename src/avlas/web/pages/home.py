@@ -11,13 +11,14 @@ from django.db.models import Count, Q
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, ngettext_lazy
 
 from avlas.collect import texts as collect_texts
 from avlas.meters.models import Collector, Meter, MeterState, State
-from avlas.system.models import Permission
+from avlas.system.models import Delivery, DeliveryStatus, Job, Permission
 from avlas.web import formats
-from avlas.web.pages.access import PageRequest, page, rows
+from avlas.web.pages.access import PageRequest, page, rows, rows_and_installation
+from avlas.web.pages.jobs import job_title
 from avlas.web.pages.meter_list import MISSING_AFTER, count_meters
 from avlas.web.pages.receivers import STATUS_TEXTS, STATUS_TONES, is_receiver
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SILENT_AFTER: Final = timedelta(minutes=30)
 """A running receiver that has heard nothing for this long needs a look."""
 _NEWEST: Final = 10
+_UNDELIVERED_FOR: Final = timedelta(days=7)
 _STATES_TO_SEE_TO: Final = {
     "no_key": "key",
     "wrong_key": "key",
@@ -127,6 +129,42 @@ def _tiles(counts: dict[str, int]) -> list[Tile]:
     ]
 
 
+def _failing_jobs(request: PageRequest) -> list[Todo]:
+    failing = (
+        rows_and_installation(request, Job).filter(failing_since__isnull=False).order_by("failing_since")
+    )
+    text = _("The job %(name)s has failed since %(when)s")
+    return [
+        Todo(
+            text % {"name": job_title(job), "when": formats.date_time(job.failing_since)},
+            reverse("job", args=[job.pk]),
+            _("Look"),
+            "clock",
+        )
+        for job in failing
+    ]
+
+
+def _undelivered(request: PageRequest, now: datetime) -> list[Todo]:
+    if Permission.SYSTEM_CONFIGURATION not in request.allowed:
+        return []
+    recent = rows_and_installation(request, Delivery).filter(created_at__gt=now - _UNDELIVERED_FOR)
+    found = []
+    for status, text in (
+        (
+            DeliveryStatus.FAILED,
+            ngettext_lazy("%(n)s message was given up", "%(n)s messages were given up", "n"),
+        ),
+        (
+            DeliveryStatus.UNSURE,
+            ngettext_lazy("%(n)s message may not have arrived", "%(n)s messages may not have arrived", "n"),
+        ),
+    ):
+        if count := recent.filter(status=status).count():
+            found.append(Todo(text % {"n": count}, _link("messages", status=status), _("Show them")))
+    return found
+
+
 def _todos(
     counts: dict[str, int], receivers: list[Collector], now: datetime, allowed: frozenset[str]
 ) -> list[Todo]:
@@ -213,7 +251,9 @@ def _live(request: PageRequest) -> dict[str, Any]:
     )
     return {
         "tiles": _tiles(counts),
-        "todos": _todos(counts, receivers, now, request.allowed),
+        "todos": _failing_jobs(request)
+        + _undelivered(request, now)
+        + _todos(counts, receivers, now, request.allowed),
         "receivers": receivers,
         "newest": list(newest[:_NEWEST]),
         "status_texts": STATUS_TEXTS,

@@ -22,6 +22,7 @@ from avlas.collect.receiver import Received
 from avlas.collect.recorded import NotRecorded, Recording
 from avlas.meters.ingest import IngestResult, ingest
 from avlas.meters.models import Collector, State
+from avlas.meters.pace import Pace
 from avlas.system.models import Permission
 from avlas.web import formats
 from avlas.web.pages.access import PageRequest, page, record, rows
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 200 * 2**20
 """Bytes; larger recordings are imported by `avlas import`, which shows how far it has come."""
-_BATCH: Final = 1000
 _PROBLEMS_SHOWN: Final = 200
 
 
@@ -137,8 +137,11 @@ def _take_in(request: PageRequest, name: str, recording: Recording) -> Outcome:
     outcome = Outcome(name)
     with transaction.atomic():
         collector = _collector(request)
-    for batch in _batches(recording, outcome):
-        outcome.counts.add(ingest(telegram_batch(collector.pk, batch)))
+    pace = Pace()
+    for batch in _batches(recording, outcome, pace):
+        result = ingest(telegram_batch(collector.pk, batch))
+        pace.note(len(batch), result)
+        outcome.counts.add(result)
     with transaction.atomic():
         counts = {state.name.lower(): count for state, count in outcome.states}
         detail = {"telegrams": outcome.telegrams, "bad_lines": outcome.bad, **counts}
@@ -158,7 +161,7 @@ def _collector(request: PageRequest) -> Collector:
     )
 
 
-def _batches(recording: Recording, outcome: Outcome) -> Iterator[list[Received]]:
+def _batches(recording: Recording, outcome: Outcome, pace: Pace) -> Iterator[list[Received]]:
     """Telegrams in batches of one road each; bad lines are noted on the way."""
     waiting: dict[bool, list[Received]] = {False: [], True: []}
     for number, event in recording:
@@ -172,7 +175,7 @@ def _batches(recording: Recording, outcome: Outcome) -> Iterator[list[Received]]
         at = event.heard_at or recording.fallback_at
         part = waiting[event.wired]
         part.append(Received(event, at.timestamp()))
-        if len(part) == _BATCH:
+        if len(part) >= pace.size:
             yield part
             waiting[event.wired] = []
     yield from (part for part in waiting.values() if part)

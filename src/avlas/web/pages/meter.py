@@ -21,7 +21,7 @@ from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.consumption import Consumption, Row, Span, consumption, spans_of_meter, spans_of_point
 from avlas.reports.latest import latest
 from avlas.web import formats, info_codes, words
-from avlas.web.charts import Bar, bar_chart
+from avlas.web.charts import Bar, bar_chart, line_chart
 from avlas.web.explained import explained
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page
@@ -120,6 +120,7 @@ def _label(unit: Unit, start: datetime) -> tuple[str, str, str]:
 
 
 def _bars(used: Consumption, unit: Unit, address: str) -> list[Bar]:
+    shown_in = used.rows_shown_in
     bars = []
     for row in used.rows:
         start = row.start.astimezone(STANDARD_TIME)
@@ -127,14 +128,15 @@ def _bars(used: Consumption, unit: Unit, address: str) -> list[Bar]:
         marks = [name for name in words.MARKS if name in row.marks]
         shown = next((name for name in reversed(marks) if name not in ("incomplete", "interpolated")), "")
         finer = _FINER.get(unit)
+        figure = shown_in.figure(row.amount)
         bars.append(
             Bar(
                 label,
                 title,
-                formats.quantity(row.amount, used.unit_text, used.decimals)
-                if row.amount is not None
+                formats.quantity(figure, shown_in.unit, shown_in.decimals)
+                if figure is not None
                 else _("no value"),
-                row.amount,
+                figure,
                 tuple(str(words.MARKS[name]) for name in marks),
                 words.MARK_SIGNS.get(shown, ""),
                 words.MARK_TONES.get(shown, ""),
@@ -156,10 +158,11 @@ class Shown:
 
 
 def _lines(rows: Sequence[Row], bars: Sequence[Bar], unit: Unit, decimals: int) -> list[Shown]:
+    """The table's lines, with the figures of ``bars``."""
     return [
         Shown(
             _label(unit, row.start.astimezone(STANDARD_TIME))[1],
-            formats.number(row.amount, decimals),
+            formats.number(bar.value, decimals),
             [
                 (words.MARK_SIGNS[n], str(t), words.MARK_TONES.get(n, ""))
                 for n, t in words.MARKS.items()
@@ -191,9 +194,8 @@ def _total(used: Consumption) -> str:
     """The sum of the period; large amounts of energy in MWh."""
     if used.total is None:
         return ""
-    if used.unit_text == "kWh" and abs(float(used.total)) >= 10_000:
-        return formats.quantity(used.total / 1000, "MWh", 3)
-    return formats.quantity(used.total, used.unit_text, used.decimals)
+    shown = used.total_shown_in
+    return formats.quantity(shown.figure(used.total), shown.unit, shown.decimals)
 
 
 def _consumption(
@@ -218,6 +220,13 @@ def _consumption(
     used = replace(used, rows=_with_info_codes(used.rows, spans))
     bars = _bars(used, shown.unit, address)
     title = f"{words.register_name(code)}, {shown.title}"
+    is_mean = BY_CODE[code].aggregate is Aggregate.MEAN
+    drawn = line_chart if is_mean else bar_chart
+    chart_text = (
+        _("Line chart of the means of %(what)s; the same figures stand in the table beside it.")
+        if is_mean
+        else _("Bar chart of %(what)s; the same figures stand in the table beside it.")
+    )
     found = {name for row in used.rows for name in row.marks}
     return {
         "registers": registers or [BY_CODE[code]],
@@ -229,14 +238,15 @@ def _consumption(
         "choice_of_point": bool(exchanged and len(exchanged) > 1),
         "whole_point": whole_point,
         "used": used,
+        "unit_text": used.rows_shown_in.unit,
         "has_values": any(row.amount is not None for row in used.rows),
-        "lines": _lines(used.rows, bars, shown.unit, used.decimals),
+        "lines": _lines(used.rows, bars, shown.unit, used.rows_shown_in.decimals),
         "total": _total(used),
         "chart_title": title,
-        "chart_text": _("Bar chart of %(what)s; the same figures stand in the table beside it.")
-        % {"what": title},
-        "wide_chart": bar_chart(bars, 760, 300),
-        "narrow_chart": bar_chart(bars, 380, 240, left=50),
+        "is_mean": is_mean,
+        "chart_text": chart_text % {"what": title},
+        "wide_chart": drawn(bars, 760, 300),
+        "narrow_chart": drawn(bars, 380, 240, left=50),
         "legend": [
             (words.MARK_SIGNS[n], t, words.MARK_TONES.get(n, ""))
             for n, t in words.MARKS.items()

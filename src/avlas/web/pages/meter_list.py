@@ -162,11 +162,14 @@ def _either_case(letter: str) -> str:
 
 
 def _in_reading_order(key: str) -> str:
-    """SQL that orders a text as Swedish does, names in Å before those in Ä.
+    """SQL that orders a text as Swedish does, Å before Ä before Ö, all after Z.
 
-    PostgreSQL's own collation already does; SQLite goes by code points.
+    PostgreSQL's own collation does. SQLite goes by code points, where Ä stands before Å and ä before å; a collation of
+    our own, or putting small and large letters together, would make the list of 100,000 meters several times slower.
     """
-    return key if connection.vendor != "sqlite" else f"replace({key}, 'Ä', 'Å\uffff') COLLATE NOCASE"
+    if connection.vendor != "sqlite":
+        return key
+    return f"replace(replace({key}, 'Ä', 'Å\uffff'), 'ä', 'å\uffff') COLLATE NOCASE"
 
 
 def find_meters(
@@ -321,11 +324,11 @@ def export(request: PageRequest) -> HttpResponse:
         for row in fetch_rows(ids):
             writer.writerow(
                 [
-                    _as_text(row.customer.name if row.customer else ""),
-                    _as_text(row.point.address if row.point else ""),
-                    _as_text(row.point.postal_code if row.point else ""),
-                    _as_text(row.customer.number if row.customer else ""),
-                    _as_text(row.meter.model),
+                    as_text(row.customer.name if row.customer else ""),
+                    as_text(row.point.address if row.point else ""),
+                    as_text(row.point.postal_code if row.point else ""),
+                    as_text(row.customer.number if row.customer else ""),
+                    as_text(row.meter.model),
                     row.meter.serial,
                     formats.date_time(row.last_read_at).replace(formats.HARD_SPACE, " ")
                     if row.last_read_at
@@ -336,6 +339,6 @@ def export(request: PageRequest) -> HttpResponse:
     return response
 
 
-def _as_text(value: str) -> str:
+def as_text(value: str) -> str:
     """``value`` so that no spreadsheet takes it for a formula."""
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from avlas.collect import texts as collect_texts
 from avlas.decode.registers import BY_CODE
 from avlas.meters.models import STATE_TEXTS, State
+from avlas.system.told import in_words
 from avlas.web import formats, words
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
     from avlas.decode.explain import Row
+    from avlas.system.models import JobLine, JobRun
 
 register = template.Library()
 
@@ -203,6 +205,21 @@ def collector_text(status_text: str) -> str:
 def collector_name(name: str) -> str:
     """The name of a road that nobody named."""
     return str(words.ROAD_NAMES.get(name, name))
+
+
+@register.filter
+def told(of: dict[str, Any] | JobLine) -> str:
+    """A stored text with its values, in the reader's language."""
+    stored = of if isinstance(of, dict) else {"text": of.text, "values": of.values}
+    return in_words(stored, lambda value: formats.number(value) if type(value) in (int, float) else value)
+
+
+@register.filter
+def took(run: JobRun) -> str:
+    """How long a run has worked: 12 s, 3 min 20 s, 1 h 5 min."""
+    if run.started_at is None or run.finished_at is None:
+        return formats.MISSING
+    return formats.span((run.finished_at - run.started_at).total_seconds())
 
 
 @register.filter

@@ -1,4 +1,4 @@
-// Bars tell their figure when pointed at or reached by keyboard; arrow keys go from bar to bar.
+// Bars and points tell their figure when pointed at or reached by keyboard; arrow keys go from bar to bar.
 
 const tip = document.createElement("div");
 tip.className = "tip";

@@ -1,0 +1,52 @@
+"""Every kind of job there is: the one place where a new kind is entered (see ``system.job_kind``)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from django.utils.translation import gettext_lazy, gettext_noop
+
+from avlas.meters.housekeeping import tidy
+from avlas.system import jobs, outbox
+from avlas.system.job_kind import Kind
+from avlas.system.schedule import Schedule
+
+if TYPE_CHECKING:
+    from avlas.system.job_kind import Context
+
+
+def _housekeeping(context: Context) -> None:
+    done = tidy()
+    context.log(
+        gettext_noop(
+            "Removed: %(strangers)s strangers not heard for a day, %(telegrams)s raw telegrams older than 13 months."
+        ),
+        strangers=done["strangers"],
+        telegrams=done["raw telegrams"],
+    )
+    now = datetime.now(UTC)
+    runs, messages = jobs.forget_old_runs(now), outbox.forget_old(now)
+    if runs or messages:
+        context.log(
+            gettext_noop("Removed: %(runs)s runs of jobs and %(messages)s messages older than three months."),
+            runs=runs,
+            messages=messages,
+        )
+    if done["partitions"]:
+        context.log(gettext_noop("Room made for the coming months' readings."))
+
+
+KINDS: Final[dict[str, Kind]] = {
+    kind.code: kind
+    for kind in (
+        Kind(
+            "housekeeping",
+            gettext_lazy("Housekeeping"),
+            gettext_lazy("Forgets strangers and old raw telegrams and makes room for the coming months."),
+            _housekeeping,
+            of_installation=True,
+            standing=Schedule(cron="17 * * * *"),
+        ),
+    )
+}

@@ -1,0 +1,1 @@
+"""Someone is told: the outbox's messages go out as e-mail and to webhooks."""

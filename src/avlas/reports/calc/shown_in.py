@@ -1,0 +1,55 @@
+"""In which unit, and with how many decimals, amounts are shown: kWh or MWh, and what a converted figure deserves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
+SWITCH_KWH: Final = 10_000
+"""From this many kWh on, amounts are shown in MWh."""
+_MWH_DECIMALS: Final = 3  # down to one kWh
+_FEWEST, _MOST = 2, 3  # decimals of an amount that was converted by a factor that is no power of ten
+
+
+@dataclass(frozen=True, slots=True)
+class ShownIn:
+    """A unit for people: amounts are divided by ``divisor`` and shown with ``decimals``."""
+
+    unit: str
+    decimals: int
+    divisor: int = 1
+
+    def figure(self, amount: Decimal | float | None) -> Decimal | float | None:
+        """Give ``amount``, in the canonical unit, in this one; None stays None."""
+        return amount if amount is None or self.divisor == 1 else amount / self.divisor
+
+
+def shown_in(unit: str, decimals: int, amounts: Iterable[Decimal | float | None]) -> ShownIn:
+    """Choose one unit for ``amounts``, the rows of a table or chart or a total alone.
+
+    ``unit`` is their canonical unit, ``decimals`` what they deserve in it. Energy is shown in MWh, to the kWh, as
+    soon as one of the amounts, as it would be written, reaches SWITCH_KWH; every other unit stays.
+    """
+    half = 0.5 * 10**-decimals
+    if unit == "kWh" and any(
+        amount is not None and abs(float(amount)) + half >= SWITCH_KWH for amount in amounts
+    ):
+        return ShownIn("MWh", _MWH_DECIMALS, 1000)
+    return ShownIn(unit, decimals)
+
+
+def converted_decimals(sent: int, factor: Decimal) -> int:
+    """Give the decimals that an amount deserves in the canonical unit.
+
+    ``sent``: decimals as the meter sends them, in a unit of ``factor`` canonical ones. A power of ten moves the
+    decimal sign and adds nothing (12,345 MWh = 12345 kWh). Other factors make endless fractions: two decimals at
+    least (18,5 GJ = 5138,89 kWh; 2,8 GJ = 777,78 kWh), three at most (1488,982 GJ = 413606,111 kWh).
+    """
+    plain = factor.normalize().as_tuple()
+    if plain.digits == (1,) and isinstance(plain.exponent, int):
+        return max(0, sent - plain.exponent)
+    return min(max(sent, _FEWEST), _MOST)

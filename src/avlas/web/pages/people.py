@@ -1,0 +1,221 @@
+"""Accounts of the utility's people, what each role may do, and the links by which people choose their passwords."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Max
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from avlas.system import outbox, people, permissions
+from avlas.system.models import AuditEvent, Language, MailServer, Permission, Role, User
+from avlas.web.pages.access import PageRequest, computer, find, page, rows
+from avlas.web.pages.account import time_zones
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+_MAY: Final = Permission.ACCESS_CONTROL
+
+
+class PersonForm(forms.Form):
+    """An account as an administrator sees it."""
+
+    email = forms.EmailField(
+        label=gettext_lazy("E-mail address"), max_length=254, help_text=gettext_lazy("Used to sign in.")
+    )
+    first_name = forms.CharField(label=gettext_lazy("First name"), max_length=150, required=False)
+    last_name = forms.CharField(label=gettext_lazy("Last name"), max_length=150, required=False)
+    role = forms.ChoiceField(
+        label=gettext_lazy("Role"),
+        choices=Role.choices,
+        help_text=gettext_lazy("What each role may do stands under Roles."),
+    )
+    language = forms.ChoiceField(label=gettext_lazy("Language"), choices=Language.choices)
+    time_zone = forms.ChoiceField(label=gettext_lazy("Time zone"), choices=time_zones)
+    is_active = forms.BooleanField(
+        label=gettext_lazy("May sign in"),
+        required=False,
+        initial=True,
+        help_text=gettext_lazy(
+            "Clear this when somebody leaves; what the person did stays in the audit log."
+        ),
+    )
+
+
+class PasswordForm(forms.Form):
+    """A new password, twice."""
+
+    password = forms.CharField(
+        label=gettext_lazy("New password"),
+        strip=False,
+        help_text=gettext_lazy(
+            "At least 10 characters. A few words in a row are easy to remember and hard to guess."
+        ),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    again = forms.CharField(
+        label=gettext_lazy("New password once more"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Both must be the same."""
+        data: dict[str, Any] = super().clean() or {}
+        if data.get("password") and data.get("again") and data["password"] != data["again"]:
+            self.add_error("again", _("The two passwords are not the same."))
+        return data
+
+
+@page(view=_MAY)
+def users(request: PageRequest) -> HttpResponse:
+    """Everybody with an account in the utility, who may sign in first."""
+    found = list(rows(request, User).order_by("-is_active", "last_name", "first_name", "email"))
+    signed_in = AuditEvent.objects.filter(utility_id=request.utility.pk, event="access.signed_in").order_by()
+    seen = dict(signed_in.values_list("user_id").annotate(Max("at")))
+    return render(request, "pages/users.html", {"people": [(one, seen.get(one.pk)) for one in found]})
+
+
+@page(view=_MAY, change=_MAY)
+def add(request: PageRequest) -> HttpResponse:
+    """Make an account; the answer shows the link by which its owner chooses a password."""
+    first = {"role": Role.USER, "language": request.user.language, "time_zone": request.user.time_zone}
+    form = PersonForm(request.POST or None, initial=first)
+    del form.fields["is_active"]
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = people.add(request.utility, form.cleaned_data, by=request.user, computer=computer(request))
+        except ValidationError as problem:
+            form.add_error("email", problem.messages)
+        else:
+            return _show_link(request, made)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "pages/user_form.html", {"form": form, "person": None}, status=status)
+
+
+@page(view=_MAY, change=_MAY)
+def edit(request: PageRequest, pk: int) -> HttpResponse:
+    """Change an account."""
+    person = find(request, User, pk)
+    first = {name: getattr(person, name) for name in people.CHANGEABLE}
+    form = PersonForm(request.POST or None, initial=first)
+    del form.fields["email"]
+    if request.method == "POST" and form.is_valid():
+        try:
+            changed = people.change(person, form.cleaned_data, by=request.user, computer=computer(request))
+        except ValidationError as problem:
+            form.add_error(None, problem)
+        else:
+            if changed:
+                messages.success(request, _("%(name)s is saved.") % {"name": person})
+            return redirect("users")
+    status = 422 if request.method == "POST" else 200
+    return render(request, "pages/user_form.html", {"form": form, "person": person}, status=status)
+
+
+@page(view=_MAY, change=_MAY)
+def link(request: PageRequest, pk: int) -> HttpResponse:
+    """Make a new link for choosing a password."""
+    person = find(request, User, pk)
+    if request.method != "POST":
+        return redirect("user_edit", person.pk)
+    return _show_link(request, person)
+
+
+def _show_link(request: PageRequest, person: User) -> HttpResponse:
+    """Make a link, show it once and, where there is a mail server, send it to its owner."""
+    with transaction.atomic():
+        parts = people.password_link(person, by=request.user, computer=computer(request))
+        address = request.build_absolute_uri(reverse("choose_password", args=parts))
+        mailed = MailServer.objects.exists()
+        if mailed:
+            with translation.override(person.language):
+                outbox.mail(
+                    person.email,
+                    _("Your account in Avläs"),
+                    _(
+                        "Hello,\n\n%(by)s has made an account for you in Avläs at %(utility)s. Choose your password "
+                        "here within three days:\n\n%(address)s\n\nThen sign in with your e-mail address, %(email)s."
+                    )
+                    % {"by": request.user, "utility": request.utility, "address": address, "email": person.email},
+                    utility=request.utility,
+                    event="access.password_link",
+                    key=outbox.new_key("access.password_link"),
+                )  # fmt: skip
+    response = render(
+        request, "pages/user_link.html", {"person": person, "address": address, "mailed": mailed}
+    )
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def choose_password(request: HttpRequest, number: str, token: str) -> HttpResponse:
+    """Where a link leads: its owner chooses a password and then signs in."""
+    person = people.who_follows(number, token)
+    if person is None:
+        return render(request, "account/choose_password.html", {"person": None}, status=403)
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            people.choose_password(person, form.cleaned_data["password"], computer=computer(request))
+        except ValidationError as problem:
+            form.add_error("password", problem)
+        else:
+            messages.success(request, _("Your password is set. Sign in with it."))
+            return redirect("account_login")
+    status = 422 if request.method == "POST" else 200
+    response = render(
+        request, "account/choose_password.html", {"person": person, "form": form}, status=status
+    )
+    response["Referrer-Policy"] = "no-referrer"  # the address is a secret
+    return response
+
+
+@page(view=_MAY, change=_MAY)
+def roles(request: PageRequest) -> HttpResponse:
+    """What each role may do; an administrator changes it for users and superusers."""
+    changeable = [role for role in Role if role != Role.ADMINISTRATOR]
+    if request.method == "POST":
+        for role in changeable:
+            wanted = [name for name in Permission.values if request.POST.get(f"{role}.{name}")]
+            permissions.change(request.utility, role, wanted, user=request.user, computer=computer(request))
+        messages.success(request, _("The roles are saved. They hold from the next page on."))
+        return redirect("roles")
+    given = {role: permissions.of_role(request.utility, role) for role in Role.values}
+    matrix = [
+        (permission, [(role, permission in given[role], role in changeable) for role in reversed(Role)])
+        for permission in Permission
+    ]
+    return render(
+        request,
+        "pages/roles.html",
+        {"matrix": matrix, "roles": list(reversed(Role)), "explained": _EXPLAINED},
+    )
+
+
+_EXPLAINED: Final = {
+    Permission.DATA_ACCESS: gettext_lazy("See meters, readings and customers, and export them."),
+    Permission.READING_MANAGEMENT: gettext_lazy("Import telegrams, start and stop receivers."),
+    Permission.DEVICE_AND_CUSTOMER_MANAGEMENT: gettext_lazy(
+        "Adopt, change and remove meters, customers and keys."
+    ),
+    Permission.GROUP_MANAGEMENT: gettext_lazy("Make, change and remove groups of meters."),
+    Permission.SYSTEM_CONFIGURATION: gettext_lazy("Receivers, jobs, messages and settings."),
+    Permission.ACCESS_CONTROL: gettext_lazy("Accounts, roles, API tokens and the audit log."),
+}
