@@ -66,6 +66,7 @@ MEDIA = {  # EN 13757-7, table of device types: English (as JSON and pages' filt
     0x25: ("customer unit", "kundenhet"),
     0x28: ("waste water", "avloppsvatten"),
     0x29: ("garbage", "avfall"),
+    0x2A: ("carbon dioxide", "koldioxid"),
     0x31: ("communication controller", "kommunikationsenhet"),
     0x32: ("repeater", "repeater"),
     0x33: ("repeater", "repeater"),
