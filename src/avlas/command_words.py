@@ -40,6 +40,19 @@ HELP: Final = {
     ),
     "one JSON object a line instead of an explanation": "ett JSON-objekt per rad i stället för en förklaring",
     "of the explanation (default: %(default)s)": "förklaringens språk (annars %(default)s)",
+    "a folder with meter family files of your own": "en mapp med egna familjefiler för mätare",
+    # families
+    "list the meters that are known by name": "visa mätarna som är kända till namnet",
+    "only those with this word in model or maker": "bara de med det här ordet i modell eller tillverkare",
+    "draft a family file from a telegram, to be gone through": "gör ett utkast till familjefil av ett telegram, att gå igenom",
+    "a telegram; or --meter": "ett telegram; eller --meter",
+    "the last telegram kept of the meter with this number": "det senast sparade telegrammet av mätaren med det numret",
+    "short name of the utility, when there are several (with --meter)": "bolagets kortnamn, när det finns flera (med --meter)",
+    "as of avlas decode": "som för avlas decode",
+    "keep telegram, meter number and key in the sample": "behåll telegram, mätarnummer och nyckel i provet",
+    "say what is wrong or missing in family files, line by line": "säg vad som är fel eller saknas i familjefiler, rad för rad",
+    "family files (TOML)": "familjefiler (TOML)",
+    "list the registers a record can become": "visa registren som en post kan bli",
     # simulate
     "Invented meters, byte by byte as real ones send: nothing of it belongs to a real meter, and "
     "the same seed always gives the same numbers, keys and values.": (
