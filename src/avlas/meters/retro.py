@@ -16,6 +16,7 @@ from avlas.meters.slots import WIRED_BIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from avlas.meters.ingest import IngestResult
     from avlas.meters.models import MeterState
@@ -28,25 +29,30 @@ Waiting = tuple[int, float, float | None, bytes, bool]  # collector, heard_at, d
 
 
 def decode_waiting(
-    utility_id: int, states: Iterable[State] = WAITING, meter_ids: Iterable[int] | None = None
+    utility_id: int,
+    states: Iterable[State] = WAITING,
+    meter_ids: Iterable[int] | None = None,
+    *,
+    heard_after: datetime | None = None,
 ) -> IngestResult:
     """Decode stored telegrams of ``utility_id`` that could not be read so far; give what became of them.
 
-    ``meter_ids`` narrows it down. Each chunk is a transaction of its own; running it twice changes nothing.
-    Raises what ingest raises.
+    ``meter_ids`` and ``heard_after`` (aware) narrow it down. Each chunk is a transaction of its own; running it twice
+    changes nothing. Raises what ingest raises.
     """
     from avlas.meters.ingest import IngestResult
 
     wanted = ", ".join(str(int(state)) for state in states)
     result = IngestResult()
+    after = -1 if heard_after is None else int(heard_after.timestamp())
     ids = _waiting_meters(utility_id, wanted) if meter_ids is None else sorted(meter_ids)
     for start in range(0, len(ids), _METERS):
         among, parameter = column_store.among(connection, "meter_id", ids[start : start + _METERS])
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT collector_id, heard_at, rssi_dbm, frame, class_code FROM telegram"
-                f" WHERE {among} AND state > 0 AND state IN ({wanted}) ORDER BY heard_at",
-                [parameter],
+                f" WHERE {among} AND state > 0 AND state IN ({wanted}) AND heard_at > %s ORDER BY heard_at",
+                [parameter, after],
             )
             rows = [(*row[:3], bytes(row[3]), bool(row[4] & WIRED_BIT)) for row in cursor.fetchall()]
         result.add(_take_in(rows))

@@ -51,6 +51,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "meter.adopt": _("Adopted meters"),
     "meter.address_contested": _("An address claimed twice was closed"),
     "meter.address_released": _("Let an address go"),
+    "meter.let_in": _("Let telegrams in that were not trusted"),
     "meter.address_settled": _("Settled whose an address is"),
     "receivers.added": _("Added a receiver"),
     "receivers.changed": _("Changed a receiver"),

@@ -46,7 +46,9 @@ class Section:
 SECTIONS = (
     Section(_("Home"), "home", (Entry("home", _("Home")),)),
     Section(
-        _("Meters"), "meter", (Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram")),)
+        _("Meters"),
+        "meter",
+        (Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),),
     ),
     Section(
         _("Operation"),

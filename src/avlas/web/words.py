@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from avlas.decode import families
+from avlas.decode.error_words import error_text
 from avlas.decode.registers import BY_CODE
 from avlas.meters.models import State
 from avlas.web import formats
@@ -119,6 +121,25 @@ MARK_TONES: Final[dict[str, str]] = {
 def state_help(state: State) -> str:
     """Why a telegram with this outcome can't be read and what to do about it."""
     return str(_STATE_HELP[state])
+
+
+_FORGERIES: Final[dict[str, Promise]] = {
+    "weaker security than this meter has been read with before": _(
+        "weaker security than this meter has been read with before"
+    ),
+    r"its counter (?P<counter>\d+) is not above (?P<highest>\d+), heard (?P<late>\d+) seconds before: replayed": _(
+        "its counter %(counter)s is not above %(highest)s, heard %(late)s seconds before: replayed"
+    ),
+}
+"""How states.Freshness.judge says why a telegram is not trusted, and the words for people."""
+
+
+def problem(said: str) -> str:
+    """What was wrong with a telegram, as ingest keeps it in English, in the reader's language."""
+    for pattern, words in _FORGERIES.items():
+        if found := re.fullmatch(pattern, said):
+            return str(words) % found.groupdict()
+    return error_text(said, formats.language())
 
 
 def register_name(code: str) -> str:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import keys
+from avlas.meters.let_in import distrusted
 from avlas.meters.models import Collector, InfoEvent, Installation, Meter, Occupancy, State, Telegram
 from avlas.meters.states import COUNTED
 from avlas.reports.calc.borders import STANDARD_TIME
@@ -286,6 +287,7 @@ def meter(request: PageRequest, pk: int) -> HttpResponse:
         "addresses": found.addresses.order_by("road", "identifier"),
         "states": states,
         "state": state,
+        "distrusted": distrusted(found),
         "unreadable": state is not None and state.state not in (State.READ, State.UNKNOWN_METER),
         "counted": [(s, getattr(state, name)) for s, name in COUNTED.items() if getattr(state, name)]
         if state

@@ -118,6 +118,12 @@ def state_help(state: int) -> str:
 
 
 @register.filter
+def problem(said: str) -> str:
+    """What was wrong with a telegram, in the reader's language."""
+    return words.problem(said)
+
+
+@register.filter
 def register_name(code: str) -> str:
     """A register in the reader's language."""
     return words.register_name(code)
