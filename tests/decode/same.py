@@ -11,6 +11,8 @@ from avlas.decode.errors import DecodeError
 from avlas.decode.single import telegram
 from avlas.decode.types import Telegram
 
+_POSITIVE = (1 << 63) - 1  # what an integer column can hold of an info code of 64 bits
+
 
 def one_by_one(
     frames: Iterable[bytes], keys: Iterable[bytes | None], layouts: Layouts
@@ -65,7 +67,7 @@ def differences(columns: Columns, answers: Sequence[Telegram | DecodeError]) -> 
                     ),
                     sorted((at, spec, sorted(said.items())) for at, spec, said in dated.get(row, [])),
                 ),
-                "info code": (NONE if one.info_code is None else one.info_code, int(columns.info_code[row])),
+                "info code": (NONE if one.info_code is None else one.info_code & _POSITIVE, int(columns.info_code[row])),
                 "clock": (
                     NONE if one.meter_time is None else seconds(one.meter_time), int(columns.meter_time[row])
                 ),

@@ -21,6 +21,8 @@ from avlas.decode.batch.numbers import NotLinear, Scale
 from avlas.decode.compact import Layouts
 from avlas.decode.errors import DecodeError, NoKey, UnknownLayout, WrongKey
 from avlas.decode.layers import header
+from avlas.decode.payloads import diehl
+from avlas.decode.security import MODE_NAMES
 from avlas.simulate import layouts as types
 from avlas.simulate import samples
 
@@ -250,6 +252,12 @@ def test_rows_may_be_chosen_and_columns_joined():
         assert parts.kinds[parts.kind[place]] == whole.kinds[whole.kind[row]]
         assert parts.other(place) == whole.other(row)
     assert len(parts.now) == 4
+
+
+def test_names_of_security_fit_where_they_are_kept():
+    """MeterState.security holds 20 letters; PostgreSQL refuses longer ones with the whole batch."""
+    said = [*MODE_NAMES.values(), *SECURITY_NAMES, "mode 5 (public key)", "mode 5 (zero key)", diehl.SECURITY]
+    assert max(map(len, said)) <= 20
 
 
 # -- headers and keys ---------------------------------------------------------------------------------------------------

@@ -197,7 +197,10 @@ def test_a_draft_of_a_wired_meter_and_one_as_heard():
     assert differences(family, family.samples[0]) == []
 
 
-@pytest.mark.parametrize("family", shipped(), ids=lambda family: family.name)
+WITH_RECORDS = [family for family in shipped() if family.name != "izar"]  # its payload is the maker's own
+
+
+@pytest.mark.parametrize("family", WITH_RECORDS, ids=lambda family: family.name)
 def test_a_draft_of_a_known_meter_builds_on_its_family(family):
     sample = family.samples[0]
     key = bytes.fromhex(sample.key) if sample.key else None

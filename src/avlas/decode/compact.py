@@ -63,7 +63,16 @@ _FIXED = (
     "02FF20 0413 92013B A1015B 8101E7FF0F",
     "04FF23 0413 4413 426C 023B 92013B A2013B 06FF1B A1015B 91015B A10167",
 )
-_MAKERS = {"KAM": (*_TEMPLATES, *_FIXED), "KAW": _FIXED}  # KAW: Kamstrup's newer water meters
+# Engelmann water: value of the target date, status, totals of 15 months, clock, V1
+_ENGELMANN = (
+    "426C 4413 01FD17 840113 C40113 840213 C40213 840313 C40313 840413 C40413 840513 C40513 840613 C40613 "
+    "840713 C40713 840813 046D 0413"
+)
+_MAKERS = {
+    "KAM": (*_TEMPLATES, *_FIXED),
+    "KAW": _FIXED,
+    "EFE": (_ENGELMANN,),
+}  # KAW: Kamstrup's newer water meters
 # Signatures that meters were seen to send; the other resolutions of the templates are on probation.
 _SEEN_IN_METERS = frozenset(
     {
@@ -71,6 +80,7 @@ _SEEN_IN_METERS = frozenset(
         *(0xAE5A, 0xB34D, 0x1434, 0xE7A2, 0x7869, 0x441F),  # 303, 403, 603, 803
         *(0x8400, 0xD7D6),  # 602, 402
         *(0x8C13, 0x73DE, 0xDD34, 0xA8ED, 0xD2F7, 0xC412, 0xA9F3),  # the fixed ones
+        0x052D,  # Engelmann
     }
 )
 

@@ -168,6 +168,39 @@ _PATTERNS = tuple(
             r"den fasta datastrukturen behöver \1 byte, \2 finns kvar",
         ),
         (r"the meter answers: (.+)", r"mätaren svarar: \1"),
+        # manufacturers' own payloads
+        (
+            r"PRIOS with a key of its own: neither of the maker's default keys fits",
+            "PRIOS med egen nyckel: ingen av tillverkarens standardnycklar passar",
+        ),
+        (
+            r"PRIOS: neither the key given nor the maker's default keys fit this meter",
+            "PRIOS: varken den angivna nyckeln eller tillverkarens standardnycklar passar mätaren",
+        ),
+        (
+            r"PRIOS: the check byte fits, the values are impossible: damaged on its way",
+            "PRIOS: kontrollbyten stämmer men värdena är omöjliga: telegrammet skadades på vägen",
+        ),
+        (
+            r"obfuscated with a key of its own: neither of the maker's default keys fits",
+            "maskerat med egen nyckel: ingen av tillverkarens standardnycklar passar",
+        ),
+        (
+            r"obfuscated: neither the key given nor the maker's default keys fit this meter",
+            "maskerat: varken den angivna nyckeln eller tillverkarens standardnycklar passar mätaren",
+        ),
+        (
+            rf"an Apator NA-1 sends {_N} bytes, {_N} are there",
+            r"en Apator NA-1 sänder \1 byte, \2 finns",
+        ),
+        (
+            r"the content is encrypted \(mode 5\), not with the key of zeros: a key is needed",
+            "innehållet är krypterat (läge 5), inte med nollnyckeln: en nyckel behövs",
+        ),
+        (
+            r"decrypted with mode 5 it is no block of an Apator NA-1: the key does not fit",
+            "dekrypterat med läge 5 är det inget block från en Apator NA-1: nyckeln passar inte",
+        ),
         # the command line's own
         (
             rf"{_N} hexadecimal digits are no whole number of bytes",

@@ -139,8 +139,14 @@ def _application(
     found: list[tuple[int, int, list[Row]]] = [
         (span.start, 0, [_field(span, telegram.plain, language)]) for span in rest
     ]
+    block = (0, 0)  # the last bytes of a manufacturer's own: what was found in them is part of them
     for order, (record, code) in enumerate(zip(telegram.records, codes, strict=True), 1):
-        found.append((record.range[0], order, [*_record_rows(record, code, telegram.plain, language)]))
+        rows = [*_record_rows(record, code, telegram.plain, language)]
+        if record.quantity == "manufacturer_specific":
+            block = record.range
+        elif block[0] <= record.range[0] and record.range[1] <= block[1]:
+            rows = [replace(row, kind="part") for row in rows[:1]]
+        found.append((record.range[0], order, rows))
     for _start, _order, rows in sorted(found, key=lambda entry: entry[:2]):
         yield from rows
 

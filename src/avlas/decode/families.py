@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from avlas.decode.family_files import Family, Module, RegisterRule, shipped
 from avlas.decode.link import address as address_of
+from avlas.decode.payloads import diehl
 from avlas.decode.registers import BY_CODE
 from avlas.decode.types import Dated, InfoCode
 
@@ -262,6 +263,8 @@ def meter_address(header: Header, records: Iterable[Record]) -> Address | None:
             if record.vif_key == "79" and record.storage == 0 and len(record.data) == _ADDRESS_LENGTH:
                 raw = record.data
                 return address_of(raw[4:6] + raw[:4] + raw[6:])
+    if sender and diehl.is_prios(sender, header.ci):
+        return diehl.real_address(sender)
     return sender
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from avlas.decode import afl, ell, link, security, tpl, wired
 from avlas.decode.errors import DecodeError, FrameError, HeaderError, NoKey, Unsupported, WrongKey
+from avlas.decode.payloads import apator, diehl
 from avlas.decode.types import Address, Header, Span
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("auto", "a", "a-crc", "b-crc", "wired", "assembled")
 _AES_MODES = (5, 7)
+# Makers whose modules form the initial vector with the M-field of the module's maker (FRC), not with their own.
+_MODULE_MAKERS = {"KPL": b"\x43\x1a"}
 
 
 class Reading:
@@ -195,11 +198,17 @@ class Reading:
             self.explain("tpl", at, at + 8, "address", f"{who.manufacturer} {who.identification}, {words}")
             at += 8
         if header.access_number is None or header.status is None:
+            if diehl.is_prios(self.link_address, ci):
+                self.security = diehl.SECURITY
+            elif apator.is_na_1(self.link_address, ci) and self.at < self.end:
+                self.security, self.access_number = "mode 5", self.plain[self.at]
             return
         self.access_number, self.status = header.access_number, header.status
         mode = self._mode()
         if mode:
             self.security = security.MODE_NAMES.get(mode, f"mode {mode}")
+        if diehl.is_real_data(self.link_address, ci, mode):
+            self.security = diehl.SECURITY
         self.explain("tpl", at, at + 1, "access number", str(header.access_number))
         self.explain("tpl", at + 1, at + 2, "status", tpl.status_words(header.status))
         words = f"security {self.security}" + (f", {header.blocks} blocks" if mode in _AES_MODES else "")
@@ -299,7 +308,16 @@ class Reading:
     def _open_tpl(self, key: bytes | None, *, accept_clear: bool) -> None:
         assert self.tpl is not None
         mode = self._mode()
+        if diehl.is_prios(self.link_address, self.tpl.ci):
+            self._uncover_prios(key)
+            return
+        if apator.is_na_1(self.link_address, self.tpl.ci):
+            self._open_na_1(key)
+            return
         if mode == 0:
+            return
+        if diehl.is_real_data(self.link_address, self.tpl.ci, mode):
+            self._uncover_real_data(key)
             return
         name = security.MODE_NAMES.get(mode, f"mode {mode}")
         if mode not in _AES_MODES:
@@ -310,7 +328,9 @@ class Reading:
                 self.explain("tpl", self.at, self.at + 2, "check", "2F 2F: content stands in clear")
                 self.at += 2
                 return
-            raise NoKey(f"the content is encrypted ({name}): the meter's key is needed")
+            if not (mode == 5 and self._opens_with_default_key()):
+                raise NoKey(f"the content is encrypted ({name}): the meter's key is needed")
+            key, self.security = diehl.DEFAULT_AES_KEY, f"{name} ({diehl.DEFAULT_KEY_NOTE})"
         security.check_length(key)
         if stop > self.end:
             left = self.end - self.at
@@ -319,12 +339,73 @@ class Reading:
         if mode == 7:
             content = self._decrypted_7(key, cipher)
         else:
-            content = security.mode_5(key, self._sender(), self.tpl.access_number or 0, cipher)
+            access = self.tpl.access_number or 0
+            content = security.mode_5(key, self._sender(), access, cipher)
+            letters = _MODULE_MAKERS.get(self.link_address.manufacturer if self.link_address else "")
+            if content[:2] != security.CHECK and letters:
+                content = security.mode_5(key, letters + self._sender()[2:], access, cipher)
         if content[:2] != security.CHECK:
             raise WrongKey(f"decrypted with {name} it does not begin with 2F 2F: the key does not fit")
         self.plain[self.at : stop] = content
         self.explain("tpl", self.at, self.at + 2, "check", "2F 2F: decrypted rightly")
         self.at += 2
+
+    def _opens_with_default_key(self) -> bool:
+        """Whether the meter still has the key that its maker ships it with and everybody knows."""
+        assert self.tpl is not None
+        who = self.own_address or self.link_address
+        first = bytes(self.plain[self.at : self.at + security.BLOCK])
+        if who is None or who.manufacturer not in diehl.MAKERS or len(first) < security.BLOCK:
+            return False
+        access = self.tpl.access_number or 0
+        return security.mode_5(diehl.DEFAULT_AES_KEY, self._sender(), access, first)[:2] == security.CHECK
+
+    def _uncover_prios(self, key: bytes | None) -> None:
+        """Diehl's obfuscation: the meter's own key or one of the maker's, told by the block's check byte."""
+        plain = bytes(self.plain)
+        found = [diehl.uncover(plain, self.end, seed) for seed in diehl.seeds(key)]
+        fitting = [block for block in found if diehl.prios_key_fits(block)]
+        if not fitting:
+            if key is None:
+                raise NoKey("PRIOS with a key of its own: neither of the maker's default keys fits")
+            raise WrongKey("PRIOS: neither the key given nor the maker's default keys fit this meter")
+        block = next((block for block in fitting if diehl.prios_is_plausible(block)), None)
+        if block is None:
+            raise FrameError("PRIOS: the check byte fits, the values are impossible: damaged on its way")
+        self.plain[diehl.HIDDEN_FROM : self.end] = block
+
+    def _uncover_real_data(self, key: bytes | None) -> None:
+        """Diehl's obfuscation of ordinary records, told by their sum in the configuration field."""
+        plain = bytes(self.plain)
+        announced = plain[self.at - 1] if self.at else 0
+        for seed in diehl.seeds(key) if self.at == diehl.HIDDEN_FROM else ():
+            content = diehl.uncover(plain, self.end, seed)
+            if diehl.real_data_fits(content, announced):
+                self.plain[self.at : self.end] = content
+                return
+        if key is None:
+            raise NoKey("obfuscated with a key of its own: neither of the maker's default keys fits")
+        raise WrongKey("obfuscated: neither the key given nor the maker's default keys fit this meter")
+
+    def _open_na_1(self, key: bytes | None) -> None:
+        """Apator NA-1: access number, flags, one AES block; delivered with a key of zeros."""
+        block = self.at + 2
+        stop = block + security.BLOCK
+        if stop > self.end:
+            raise FrameError(
+                f"an Apator NA-1 sends {security.BLOCK + 2} bytes, {self.end - self.at} are there"
+            )
+        cipher = bytes(self.plain[block:stop])
+        used = bytes(security.BLOCK) if key is None else key
+        security.check_length(used)
+        content = security.mode_5(used, self._sender(), self.plain[self.at], cipher)
+        if not apator.na_1_fits(content):
+            if key is None:
+                raise NoKey("the content is encrypted (mode 5), not with the key of zeros: a key is needed")
+            raise WrongKey("decrypted with mode 5 it is no block of an Apator NA-1: the key does not fit")
+        self.plain[block:stop] = content
+        if key is None:
+            self.security = "mode 5 (zero key)"
 
     def _sender(self) -> bytes:
         """The address in the initial vector: the transport header's, else the link's as sent."""

@@ -24,7 +24,7 @@ MODE_NAMES = {
     3: "mode 3 (DES)",
     5: "mode 5",
     7: "mode 7",
-    8: "mode 8 (AES-CTR, CMAC)",
+    8: "mode 8 (AES-CTR)",
     9: "mode 9 (AES-GCM)",
     10: "mode 10 (AES-CCM)",
     13: "mode 13 (TLS)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from avlas.decode import compact, fixed, manufacturer, profiles, records, tpl
+from avlas.decode import compact, fixed, payloads, profiles, records, tpl
 from avlas.decode.errors import (
     ApplicationError,
     DecodeError,
@@ -59,7 +59,7 @@ def telegram(
         raise
     header = reading.header()
     assert header is not None
-    found = named_records(header, (*content.records, *manufacturer.unfold(header, content.records)))
+    found = named_records(header, (*content.records, *payloads.unfold(header, content.records)))
     meaning = interpret(header, found)
     who = header.address or header.link_address
     return Telegram(
@@ -115,7 +115,9 @@ class _Application:
         self.signature: int | None = None
         self.more_follows = False
         ci, content = reading.tpl.ci, reading.tpl.content
-        if content is Content.FULL:
+        if payloads.is_whole(reading.link_address, ci):
+            self._raw("manufacturer_specific")
+        elif content is Content.FULL:
             self._full(high_byte_first=ci in tpl.HIGH_BYTE_FIRST)
         elif content is Content.COMPACT:
             self._compact()

@@ -204,7 +204,12 @@ _QUANTITIES_EN = {  # where the decoder's name alone does not say enough
     "energy_return": "volume × return temperature",
 }
 _QUANTITIES_SV = {
+    "age": "ålder",
     "battery_left": "återstående batteri",
+    "leak_date": "läckagets datum",
+    "seal_broken_date": "plomberingen bruten",
+    "season_start_date": "säsongens början",
+    "transmission_period": "sändningsintervall",
     "energy_flow": "volym × ingående temperatur",
     "energy_return": "volym × utgående temperatur",
     "info_code": "infokod",
@@ -304,7 +309,6 @@ _QUANTITIES_SV = {
     "time_point_second": "tidpunkt, sekund",
     "time_since_cumulation": "tid sedan summering",
     "time_since_readout": "tid sedan avläsning",
-    "transmission_period": "sändningsintervall",
     "unreadable": "oläsligt",
     "voltage": "spänning",
     "volume": "volym",
@@ -330,12 +334,23 @@ _MODIFIERS_SV = {
     "absolute": "absolut",
     "since the set date": "sedan avläsningsdagen",
     "consumption of a month": "en månads förbrukning",
+    "stored before": "lagrat tidigare",
+    "mean of the season": "säsongens medelvärde",
+    "mean of this month": "månadens medelvärde",
+    "mean of last month": "förra månadens medelvärde",
+    "highest of this month": "månadens högsta",
+    "battery": "batteri",
+    "unweighted": "oviktat",
+    "total": "totalt",
 }
 _MODIFIER_PATTERNS_SV = (
     (re.compile(r"^at phase (L\d)$"), r"i fas \1"),
     (re.compile(r"^between (L\d) and (L\d)$"), r"mellan \1 och \2"),
     (re.compile(r"^manufacturer's (.*)$"), r"tillverkarens \1"),
     (re.compile(r"^per (.*)$"), r"per \1"),
+    (re.compile(r"^end of month (\d+)$"), r"slutet av månad \1"),
+    (re.compile(r"^at set date (\d)$"), r"vid avläsningsdag \1"),
+    (re.compile(r"^mean at set date (\d)$"), r"medelvärde vid avläsningsdag \1"),
 )
 
 

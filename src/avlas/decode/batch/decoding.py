@@ -35,6 +35,8 @@ from avlas.decode.batch.numbers import load
 from avlas.decode.batch.plan import NotPlannable, Plan, crcs, plan_for, width_of
 from avlas.decode.compact import COMPACT_CIS
 from avlas.decode.errors import DecodeError, NoKey, UnknownLayout
+from avlas.decode.link import manufacturer_code
+from avlas.decode.payloads import diehl
 from avlas.decode.security import CHECK, MODE_NAMES
 from avlas.decode.single import telegram
 
@@ -54,6 +56,7 @@ _HOPELESS = 8  # telegrams in vain until a shape goes through the single decoder
 _CONFIRMED = 2
 _RANK = np.zeros(5, np.int8)
 _RANK[[ELL_CTR, MODE_5, MODE_7]] = [SECURITY_RANK[n] for n in ("ell-ctr", MODE_NAMES[5], MODE_NAMES[7])]
+_WITH_DEFAULT_KEYS = [manufacturer_code(letters) for letters in sorted(diehl.MAKERS)]
 _NO_KEY = {
     ELL_CTR: NoKey("the content is encrypted (ELL AES-CTR): the meter's key is needed"),
     MODE_5: NoKey("the content is encrypted (mode 5): the meter's key is needed"),
@@ -154,7 +157,10 @@ class _Run:
         locked = (way >= ELL_CTR) & ~usable
         if locked.any():
             way = way.copy()
-            for row in np.flatnonzero(locked).tolist():
+            maker = (heads.address[chosen] & np.uint64(0xFFFF)).astype(np.int64)
+            perhaps = locked & (way == MODE_5) & np.isin(maker, _WITH_DEFAULT_KEYS)
+            way[perhaps] = SINGLE
+            for row in np.flatnonzero(locked & ~perhaps).tolist():
                 if ring.key(int(self.handles[row])) is None:
                     self.errors[row] = _NO_KEY[int(way[row])]
                     way[row] = -1

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastcrc.crc16 import en_13757 as crc16
 
-from avlas.decode import families, records, vif
+from avlas.decode import families, payloads, records, vif
 from avlas.decode.batch.columns import NONE, Kind, format_text, kind_of, other_name, other_text, seconds
 from avlas.decode.batch.headers import CLEAR, ELL_CTR
 from avlas.decode.batch.numbers import (
@@ -47,7 +47,7 @@ _LVAR, _REAL = 0xD, 0x5
 _FIRST_BCD = 0x9
 _FULL_CIS = frozenset({0x72, 0x78, 0x7A})
 _CACHED = 4096
-_OWN_PAYLOADS = frozenset({"TCH", "QDS"})  # see manufacturer.py
+_DATE_CODINGS = (2, 4, 6)  # binary, of as many bytes: types G, F and I
 
 
 class NotPlannable(Exception):  # noqa: N818
@@ -228,7 +228,8 @@ class _Maker:
                 raise NotPlannable("plain-text VIF with VIFEs")
             if any(code in vif.PROFILES for code in record.vife):
                 raise NotPlannable("a profile")
-        if address.manufacturer in _OWN_PAYLOADS:
+        who = self.header.link_address or address
+        if any(kind.fits(who, ci, record) for kind in payloads.FORMATS for record in one.records):
             raise NotPlannable("the manufacturer's own payloads")
         self.device_type = families._device_type(address, one.records)
         self.sound = [self._sound(record) for record in one.records]
@@ -385,6 +386,8 @@ class _Maker:
                 if record.storage == storage
             )
             registers = self._registers(storage)
+            if not moments and not all(one.sole for one in registers):
+                raise NotPlannable("fields that stand in for each other, of a storage without a date")
             if moments and registers:
                 found.append(self._group(registers, moments))
         return tuple(found)
@@ -398,8 +401,8 @@ class _Maker:
             and record.function == "instantaneous"
             and not (record.tariff or record.subunit)
             and families._direction(record.vife) == ""
-            and record.dib[0] & 0x0F < _FIRST_BCD
-            and len(record.data) in BINARY_SIZES
+            and record.dib[0] & 0x0F in _DATE_CODINGS
+            and record.data
             and not self._meaning(record).error
         ]
 

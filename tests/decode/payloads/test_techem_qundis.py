@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avlas.decode.manufacturer import qundis, techem, unfold
+from avlas.decode.payloads import FORMATS, qundis, techem, unfold
 from avlas.decode.single import telegram
 from avlas.decode.types import Address, Header, Record
 
 CRC_FREE = "a"
+NOBODY = Address("QDS", "1", 0x16, 0x06, b"")
+HEAD = Header(NOBODY, NOBODY, 0x78, (0x78,), None, None, "none", None)
 
 
 def frame(manufacturer, identification, version, device_type, content):
@@ -115,20 +117,30 @@ def test_qundis_behind_a_radio_converter_is_the_meter_it_names():
 
 def test_qundis_record_in_another_form_is_left_alone():
     assert (
-        qundis(Record("manufacturer_specific", "", "", data=bytes(40), range=(0, 44), vib=b"\xff\x5f")) == []
+        qundis.walk_by(
+            HEAD, Record("manufacturer_specific", "", "", data=bytes(40), range=(0, 44), vib=b"\xff\x5f"), ()
+        )
+        == []
     )
 
 
 @given(st.binary(max_size=80), st.integers(0, 255), st.sampled_from([0x04, 0x43, 0x62, 0x80]))
 def test_any_bytes_give_records_or_nothing(data, version, device_type):
     block = Record("manufacturer_specific", "", data, data=data, range=(11, 11 + len(data)))
-    techem(Address("TCH", "1", version, device_type, b""), block)
-    qundis(block)
+    who = Address("TCH", "1", version, device_type, b"")
+    techem.read(Header(who, who, 0xA2, (0xA2,), None, None, "none", None), block, ())
+    qundis.walk_by(HEAD, block, ())
 
 
-@given(st.binary(max_size=60), st.sampled_from(["TCH", "QDS"]), st.integers(0, 255))
-def test_unfold_never_fails(data, manufacturer, ci):
-    who = Address(manufacturer, "1", 0x45, 0x43, b"")
+@given(
+    st.binary(max_size=60),
+    st.sampled_from(sorted({maker for kind in FORMATS for maker in kind.makers})),
+    st.integers(0, 255),
+    st.sampled_from(sorted({version for kind in FORMATS for version in kind.versions} | {0x45})),
+    st.sampled_from([0x03, 0x06, 0x07, 0x08, 0x0F, 0x11, 0x16, 0x43]),
+)
+def test_unfold_never_fails(data, manufacturer, ci, version, device_type):
+    who = Address(manufacturer, "1", version, device_type, b"")
     head = Header(who, who, ci, (ci,), None, None, "none", None)
-    for vib in (b"", b"\xff\x5f"):
-        unfold(head, [Record("x", "", data, data=data, vib=vib, range=(0, len(data)))])
+    for vib, dib in ((b"", b""), (b"", b"\x0f"), (b"\xff\x5f", b"\x0d")):
+        unfold(head, [Record("x", "", data, data=data, vib=vib, dib=dib, range=(0, len(data)))])
