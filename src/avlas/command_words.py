@@ -32,6 +32,27 @@ ARGPARSE: Final = {
 }
 
 HELP: Final = {
+    # families
+    "list the meters that are known by name": "räkna upp de mätare som är kända till namnet",
+    "only those with this word in model or maker": "bara dem med detta ord i modell eller tillverkare",
+    "draft a family file from a telegram, to be gone through": (
+        "gör ett utkast till en familjefil från ett telegram, att gå igenom"
+    ),
+    "a telegram; or --meter": "ett telegram; eller --meter",
+    "the last telegram kept of the meter with this number": (
+        "det senaste sparade telegrammet från mätaren med detta nummer"
+    ),
+    "short name of the utility, when there are several (with --meter)": (
+        "energibolagets kortnamn, när det finns flera (med --meter)"
+    ),
+    "as of avlas decode": "som i avlas decode",
+    "keep telegram, meter number and key in the sample": "behåll telegram, mätarnummer och nyckel i provet",
+    "say what is wrong or missing in family files, line by line": (
+        "säg rad för rad vad som är fel eller saknas i familjefiler"
+    ),
+    "family files": "familjefiler",
+    "list the registers a record can become": "räkna upp de register en post kan bli",
+    "a folder with meter family files of your own": "en mapp med egna familjefiler för mätare",
     # decode
     "a telegram; without any: one a line on stdin": "ett telegram; utan något: ett per rad på standard in",
     "the meter's key, 32 hexadecimal digits": "mätarens nyckel, 32 hexadecimala siffror",
