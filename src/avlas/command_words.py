@@ -18,7 +18,9 @@ ARGPARSE: Final = {
     "show this help message and exit": "visa den här hjälpen",
     "the following arguments are required: %s": "det här saknas: %s",
     "unrecognized arguments: %s": "okända argument: %s",
-    "invalid choice: %(value)r (choose from %(choices)s)": "%(value)r går inte att välja (välj bland %(choices)s)",
+    "invalid choice: %(value)r (choose from %(choices)s)": (
+        "%(value)r går inte att välja (välj bland %(choices)s)"
+    ),
     "expected one argument": "ett värde saknas",
     "expected at least one argument": "minst ett värde saknas",
     "expected at most one argument": "högst ett värde väntades",
@@ -32,27 +34,6 @@ ARGPARSE: Final = {
 }
 
 HELP: Final = {
-    # families
-    "list the meters that are known by name": "räkna upp de mätare som är kända till namnet",
-    "only those with this word in model or maker": "bara dem med detta ord i modell eller tillverkare",
-    "draft a family file from a telegram, to be gone through": (
-        "gör ett utkast till en familjefil från ett telegram, att gå igenom"
-    ),
-    "a telegram; or --meter": "ett telegram; eller --meter",
-    "the last telegram kept of the meter with this number": (
-        "det senaste sparade telegrammet från mätaren med detta nummer"
-    ),
-    "short name of the utility, when there are several (with --meter)": (
-        "energibolagets kortnamn, när det finns flera (med --meter)"
-    ),
-    "as of avlas decode": "som i avlas decode",
-    "keep telegram, meter number and key in the sample": "behåll telegram, mätarnummer och nyckel i provet",
-    "say what is wrong or missing in family files, line by line": (
-        "säg rad för rad vad som är fel eller saknas i familjefiler"
-    ),
-    "family files": "familjefiler",
-    "list the registers a record can become": "räkna upp de register en post kan bli",
-    "a folder with meter family files of your own": "en mapp med egna familjefiler för mätare",
     # decode
     "a telegram; without any: one a line on stdin": "ett telegram; utan något: ett per rad på standard in",
     "the meter's key, 32 hexadecimal digits": "mätarens nyckel, 32 hexadecimala siffror",
@@ -61,6 +42,27 @@ HELP: Final = {
     ),
     "one JSON object a line instead of an explanation": "ett JSON-objekt per rad i stället för en förklaring",
     "of the explanation (default: %(default)s)": "förklaringens språk (annars %(default)s)",
+    "a folder with meter family files of your own": "en mapp med egna familjefiler för mätare",
+    # families
+    "list the meters that are known by name": "visa mätarna som är kända till namnet",
+    "only those with this word in model or maker": "bara de med det här ordet i modell eller tillverkare",
+    "draft a family file from a telegram, to be gone through": (
+        "gör ett utkast till familjefil av ett telegram, att gå igenom"
+    ),
+    "a telegram; or --meter": "ett telegram; eller --meter",
+    "the last telegram kept of the meter with this number": (
+        "det senast sparade telegrammet av mätaren med det numret"
+    ),
+    "short name of the utility, when there are several (with --meter)": (
+        "bolagets kortnamn, när det finns flera (med --meter)"
+    ),
+    "as of avlas decode": "som för avlas decode",
+    "keep telegram, meter number and key in the sample": "behåll telegram, mätarnummer och nyckel i provet",
+    "say what is wrong or missing in family files, line by line": (
+        "säg vad som är fel eller saknas i familjefiler, rad för rad"
+    ),
+    "family files (TOML)": "familjefiler (TOML)",
+    "list the registers a record can become": "visa registren som en post kan bli",
     # simulate
     "Invented meters, byte by byte as real ones send: nothing of it belongs to a real meter, and "
     "the same seed always gives the same numbers, keys and values.": (
@@ -144,7 +146,9 @@ exempel:
         "visa vilka mätare som har en nyckel; nycklarna visas aldrig"
     ),
     "short name of the utility, when there are several": "bolagets kortnamn, när det finns flera",
-    "change the master key that all keys are sealed with": "byt huvudnyckeln som alla nycklar är förseglade med",
+    "change the master key that all keys are sealed with": (
+        "byt huvudnyckeln som alla nycklar är förseglade med"
+    ),
     # createadmin
     "The first administrator also gets a utility and runs the installation. The password is asked for, "
     "taken from AVLAS_ADMIN_PASSWORD, or made and printed with --generate.": (

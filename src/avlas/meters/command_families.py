@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--as-heard", action="store_true", help="keep telegram, meter number and key in the sample"
     )
     check = commands.add_parser("check", help="say what is wrong or missing in family files, line by line")
-    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="family files")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="family files (TOML)")
     commands.add_parser("registers", help="list the registers a record can become")
 
 
