@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import pytest
@@ -13,6 +14,7 @@ from avlas.decode import families
 from avlas.decode.family_draft import INVENTED, Heard, NoDraftError, draft
 from avlas.decode.family_files import FamilyError, build, own_families, problems, shipped
 from avlas.decode.family_samples import differences
+from avlas.decode.family_words import draft_text, problem_text
 from avlas.decode.single import telegram
 
 FULL = full("04062A0000000414670100000259921D04FF09030000000C7878563412426C3F31440629000000")
@@ -110,6 +112,7 @@ def test_a_bad_file_is_named_with_its_line_and_the_others_go_on(old, new, line, 
     assert wrong[0].name == "bad"
     assert wrong[0].message.startswith(message)
     assert wrong[0].line == line
+    assert problem_text(wrong[0].message, "sv") != problem_text(wrong[0].message, "en") == wrong[0].message
 
 
 def test_two_own_files_for_one_meter():
@@ -163,7 +166,8 @@ _keys = st.sampled_from(
 @given(st.dictionaries(_keys, _toml | st.lists(st.dictionaries(_keys, _toml, max_size=4), max_size=2)))
 def test_whatever_stands_in_a_file_is_told_and_never_raises(raw):
     files = {"mine": {"title": "x", **raw}}
-    if problems("mine", files):
+    if found := problems("mine", files):
+        assert [text for text in found if problem_text(text, "sv") == text] == []
         with pytest.raises(FamilyError):
             build("mine", files)
     else:
@@ -211,6 +215,22 @@ def test_a_draft_of_a_known_meter_builds_on_its_family(family):
     assert differences(own, own.samples[0]) == []
 
 
+def test_every_remark_of_a_draft_is_there_in_swedish():
+    flags = full("04062A00000002FD1702004406290000004" + "26C3F3104FF0903000000")
+    sample = next(family for family in shipped() if family.name == "lansen_pulse").samples[0]
+    for one in (heard(FULL), heard(flags), heard(bytes.fromhex(sample.telegram))):
+        for as_heard in (False, True):
+            text = draft(one, as_heard=as_heard)
+            swedish = draft_text(text, "sv")
+            assert tomllib.loads(swedish) == tomllib.loads(text)
+            same = {
+                line
+                for line in set(text.splitlines()) & set(swedish.splitlines())
+                if re.search(r"# [A-Za-z].* [a-z]+ [a-z]+", line) and not re.match(r"# +\d+\.|# \w+ =", line)
+            }
+            assert same == set()
+
+
 def test_no_draft_without_records():
     frame = wireless(b"\xa0" + bytes(20))
     with pytest.raises(NoDraftError, match="no records"):
@@ -236,7 +256,9 @@ def test_where_a_sample_differs(old, new, said):
     text = draft(heard(FULL))
     assert old in text
     family = hand_over(text.replace(old, new))
-    assert any(one.startswith(said) for one in differences(family, family.samples[0]))
+    found = differences(family, family.samples[0])
+    assert any(one.startswith(said) for one in found)
+    assert [text for text in found if problem_text(text, "sv") == text] == []
 
 
 def test_a_sample_that_cannot_be_decoded_says_why():

@@ -28,6 +28,7 @@ from avlas.decode.errors import DecodeError
 from avlas.decode.explain import explain, explain_bad_input, explain_error, render
 from avlas.decode.families import assign, hand_over, meter_address
 from avlas.decode.family_files import FORMATS, own_families
+from avlas.decode.family_words import problem_text
 from avlas.decode.single import telegram
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Decode everything given; the exit status is 0 whatever the telegrams were."""
     if args.families:
-        _read_families(args.families)
+        _read_families(args.families, args.language)
     decoder = _Decoder(args.format)
     for number, line in _numbered(args.telegrams or _standard_input()):
         parsed = parse_line(line, args.key)
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read_families(folder: Path) -> None:
+def _read_families(folder: Path, language: str) -> None:
     """Hand the decoder the family files of a folder; bad ones are named with file and line and passed over."""
     if not folder.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {folder}")
@@ -100,7 +101,7 @@ def _read_families(folder: Path) -> None:
     own, wrong = own_families(texts)
     hand_over(own)
     for one in wrong:
-        print(f"{folder / one.name}.toml:{one.line}: {one.message}", file=sys.stderr)
+        print(f"{folder / one.name}.toml:{one.line}: {problem_text(one.message, language)}", file=sys.stderr)
 
 
 class _Decoder:

@@ -594,7 +594,7 @@ def _tail_problems(rule: dict[str, Any]) -> list[str]:
 
 def _code_problems(rule: dict[str, Any]) -> list[str]:
     code = rule.get("code")
-    return [] if code in BY_CODE else [f"unknown register code {code!r}; see registers.py for the list"]
+    return [] if code in BY_CODE else [f"unknown register code {code!r}; avlas families registers lists them"]
 
 
 def _info_problems(info: dict[str, Any]) -> list[str]:

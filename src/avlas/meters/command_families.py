@@ -14,6 +14,7 @@ from avlas.decode.families import MEDIA, hand_over, known, named
 from avlas.decode.family_draft import Heard, NoDraftError, draft
 from avlas.decode.family_files import FORMATS, FileProblem, line_of, own_families
 from avlas.decode.family_samples import differences
+from avlas.decode.family_words import draft_text, problem_text
 from avlas.decode.registers import REGISTERS
 from avlas.decode.single import telegram
 from avlas.system.terminal import language, text
@@ -100,7 +101,7 @@ def _registers() -> int:
 def _draft(args: argparse.Namespace) -> int:
     try:
         heard = _kept(args) if args.meter else _given(args)
-        print(draft(heard, as_heard=args.as_heard), end="")
+        print(draft_text(draft(heard, as_heard=args.as_heard), language()), end="")
     except (DecodeError, NoDraftError, _NotFoundError) as error:
         print(text("No draft: ", "Inget utkast: ") + str(error), file=sys.stderr)
         return 1
@@ -182,7 +183,7 @@ def _sample_problems(name: str, content: str) -> Iterator[FileProblem]:
 
 def _complain(problems: list[FileProblem] | tuple[FileProblem, ...], paths: dict[str, Path]) -> None:
     for one in sorted(problems, key=lambda each: (each.name, each.line)):
-        print(f"{paths[one.name]}:{one.line}: {one.message}", file=sys.stderr)
+        print(f"{paths[one.name]}:{one.line}: {problem_text(one.message, language())}", file=sys.stderr)
 
 
 def _texts(paths: set[Path] | list[Path] | Iterator[Path]) -> dict[str, str]:
