@@ -209,7 +209,6 @@ _QUANTITIES_SV = {
     "leak_date": "läckagets datum",
     "seal_broken_date": "plomberingen bruten",
     "season_start_date": "säsongens början",
-    "transmission_period": "sändningsintervall",
     "energy_flow": "volym × ingående temperatur",
     "energy_return": "volym × utgående temperatur",
     "info_code": "infokod",
