@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from avlas import cli
-from avlas.decode.families import MEDIA
+from avlas.decode.families import MEDIA, TECHEM_TYPES
 from avlas.decode.family_files import shipped
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,7 +87,9 @@ def meters_table(language: str) -> str:
     rows: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
     for family in shipped():
         for who in family.meters:
-            media = dict.fromkeys(MEDIA[kind][int(swedish)] for kind in who.device_types)
+            media = dict.fromkeys(
+                MEDIA[TECHEM_TYPES.get(kind, kind)][int(swedish)] for kind in who.device_types
+            )
             words = yes if family.info else no
             rows[who.model, who.manufacturer, ", ".join(media), words].append(f"{who.version:02X}")
     head = (

@@ -201,7 +201,8 @@ def test_a_draft_of_a_wired_meter_and_one_as_heard():
     assert differences(family, family.samples[0]) == []
 
 
-WITH_RECORDS = [family for family in shipped() if family.name != "izar"]  # its payload is the maker's own
+OWN_PAYLOADS = {"izar", "techem_smoke"}  # no records: read by code, not by a file
+WITH_RECORDS = [family for family in shipped() if family.name not in OWN_PAYLOADS]
 
 
 @pytest.mark.parametrize("family", WITH_RECORDS, ids=lambda family: family.name)

@@ -70,9 +70,9 @@ _ENGELMANN = (
 )
 _MAKERS = {
     "KAM": (*_TEMPLATES, *_FIXED),
-    "KAW": _FIXED,
+    "KAW": _FIXED,  # Kamstrup's newer water meters
     "EFE": (_ENGELMANN,),
-}  # KAW: Kamstrup's newer water meters
+}
 # Signatures that meters were seen to send; the other resolutions of the templates are on probation.
 _SEEN_IN_METERS = frozenset(
     {

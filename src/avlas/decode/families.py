@@ -185,7 +185,7 @@ _ERROR_FLAGS = "FD17"
 _own: tuple[Family, ...] = ()
 _CONVERTERS = frozenset({0x36, 0x37})
 _ADDRESS_LENGTH = 8
-_TECHEM_TYPES = {0x43: 0x04, 0xC3: 0x04, 0x62: 0x06, 0x72: 0x16, 0x80: 0x08, 0xF0: 0x1A}
+TECHEM_TYPES = {0x43: 0x04, 0xC3: 0x04, 0x62: 0x06, 0x72: 0x16, 0x80: 0x08, 0xF0: 0x1A}
 
 # Status byte of the transport header, EN 13757-7, 7.5.6: the application's state in bits 0-1, then flags.
 _APPLICATION_STATE = {
@@ -408,7 +408,7 @@ def _device_type(address: Address | None, records: Iterable[Record]) -> int:
     """The meter's device type; where the address does not tell one (0F, a radio converter), what it sends."""
     device_type = address.device_type if address else 0x0F
     if address and address.manufacturer == "TCH":
-        device_type = _TECHEM_TYPES.get(device_type, device_type)  # numbers of its own, outside the standard
+        device_type = TECHEM_TYPES.get(device_type, device_type)  # numbers of its own, outside the standard
     if device_type not in (0x00, 0x0E, 0x0F, 0x31, 0x36, 0x37):
         return device_type
     sends = {_QUANTITY_OF.get(record.vif_key) for record in records}

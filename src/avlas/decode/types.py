@@ -45,7 +45,7 @@ class Header:
     ci_chain: tuple[int, ...]  # every CI field met, outermost first
     access_number: int | None
     status: int | None  # the transport header's status byte
-    security: str  # "none", "mode 5", "mode 7", "ell-ctr", "mode 2", ...
+    security: str  # "none", "mode 5", "mode 7", "ell-ctr", "LFSR (not secure)", ... ; at most 20 letters
     counter: int | None  # ELL session number (with CC) or AFL message counter; None where there is none
     wired: bool = False
 

@@ -79,6 +79,19 @@ def test_techem_meter_of_an_unknown_version_gives_its_bytes_alone():
     assert [r.quantity for r in decoded.records] == ["manufacturer_specific"]
 
 
+def test_techem_allocator_of_an_older_version_has_no_temperatures():
+    content = "0F" + SET_DATE_2025 + "2D00" + "5024" + "0400" + "11" + "BD08" + "3809" + "00" * 20
+    decoded = telegram(techem_frame(0x61, 0x80, content), format=CRC_FREE)
+    assert decoded.registers == {"heat_cost_units": 4}
+
+
+def test_techem_smoke_detector():
+    quiet = telegram(techem_frame(0x76, 0xF0, "00" + SET_DATE_2025 + "00" * 12, 0xA0), format=CRC_FREE)
+    assert (quiet.medium, quiet.info_code, quiet.info_codes) == ("smoke detector", 0, ())
+    short = telegram(techem_frame(0x76, 0xF0, "01", 0xA0), format=CRC_FREE)
+    assert short.info_code is None
+
+
 QUNDIS = (
     "0D FF5F 35"
     "0082 1800 0060 0007 C1 13 FFFF"

@@ -43,7 +43,7 @@ DEFAULT_AES_KEY = _HALF_KEYS[1] * 2
 HIDDEN_FROM = 15  # offset in the telegram of the hidden part, for PRIOS and real data alike
 _TAPS = (1, 2, 11, 31)
 _CHECK, _SUM_MASK, _REAL_DATA = 0x4B, 0xEF, 0x10
-_HIGHEST_LITRES = 10**9
+_HIGHEST_LITRES, _YEARS = 10**9, range(2000, 2061)
 ALARM_VIB = b"\xfd\x17"
 
 
@@ -92,7 +92,10 @@ def prios_is_plausible(block: bytes) -> bool:
     now = little(block, 1, 4)
     if now >= _HIGHEST_LITRES or (len(block) >= 9 and little(block, 5, 4) > now):
         return False
-    return len(block) < 11 or not any(block[9:11]) or isinstance(type_g(block[9:11])[0], date)
+    if len(block) < 11 or not any(block[9:11]):
+        return True
+    day = type_g(block[9:11])[0]
+    return isinstance(day, date) and day.year in _YEARS
 
 
 def real_data_fits(content: bytes, announced: int) -> bool:

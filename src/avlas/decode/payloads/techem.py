@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from avlas.decode.types import Address, Header
 
 _HEAT_KWH, _HEAT_MJ = frozenset({0x22, 0x39, 0x45}), frozenset({0x27})
-_HEAT, _WATER, _ALLOCATOR = (0x04, 0x43, 0xC3), (0x62, 0x72), (0x80,)
+_HEAT, _WATER, _ALLOCATOR, _SMOKE = (0x04, 0x43, 0xC3), (0x62, 0x72), (0x80,), 0xF0
+_TEMPERATURES_AT = {0x69: 9, 0x94: 10}  # version of an allocator -> where its temperatures stand
 
 
 def read(header: Header, block: Record, _others: Sequence[Record]) -> list[Record]:
@@ -28,6 +29,8 @@ def read(header: Header, block: Record, _others: Sequence[Record]) -> list[Recor
     who = header.link_address
     assert who is not None
     data = block.data
+    if who.device_type == _SMOKE:
+        return _smoke_detector(block)
     allocator, water = who.device_type in _ALLOCATOR, who.device_type in _WATER
     if len(data) < 10 or not (allocator or water or who.device_type in _HEAT):
         return []
@@ -79,9 +82,23 @@ def _today(raw: bytes, set_date: date) -> date | None:
     return _day(set_date.year + (0 if later else 1), month, day)
 
 
+def _smoke_detector(block: Record) -> list[Record]:
+    """A smoke detector sends its state, of which bit 0 is known (smoke), and the set date."""
+    data, at = block.data, block.range[0]
+    day = _set_date(data[1:3]) if len(data) >= 3 else None
+    if day is None:
+        return []
+    return [
+        Record(
+            "error_flags", "", data[0], vif_key="FD17", vib=b"\xfd\x17", range=(at, at + 1), data=data[:1]
+        ),
+        Record("date", "", day, storage=1, vif_key="6C", range=(at + 1, at + 3), data=data[1:3]),
+    ]
+
+
 def _temperatures(who: Address, data: bytes, at: int) -> list[Record]:
-    start = 10 if who.version == 0x94 else 9
-    if len(data) < start + 4:
+    start = _TEMPERATURES_AT.get(who.version)
+    if start is None or len(data) < start + 4:
         return []
     places = (("external_temperature", "65", start), ("radiator_temperature", "", start + 2))
     return [
