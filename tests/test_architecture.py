@@ -41,12 +41,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "simulate",
         "command_words",
         "job_kinds",
+        "operation",
     },
 }
 # The shell around the parts: it starts them, so it may import all of them; no part imports the shell, but the
 # pages show the list of what the worker can do.
 SHELL = {
-    "__main__", "asgi", "cli", "command_words", "demo", "job_kinds", "migrate", "serve", "settings", "urls", "work",
+    "__main__", "asgi", "cli", "command_words", "demo", "job_kinds", "migrate", "operation", "serve", "settings", "urls", "work",
 }  # fmt: skip
 
 WITHOUT_DJANGO = {"decode", "simulate", "reports.calc", "collect.drivers", "concentrate"}

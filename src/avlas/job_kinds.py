@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext_lazy, gettext_noop
 
 from avlas.meters.housekeeping import tidy
+from avlas.operation import backup
 from avlas.system import jobs, outbox
-from avlas.system.job_kind import Kind
+from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -47,6 +48,32 @@ KINDS: Final[dict[str, Kind]] = {
             _housekeeping,
             of_installation=True,
             standing=Schedule(cron="17 * * * *"),
+        ),
+        Kind(
+            "backup",
+            gettext_lazy("Backup"),
+            gettext_lazy(
+                "Copies the whole database into a file, reads it back, and removes the oldest copies."
+            ),
+            backup.run,
+            parameters=(
+                Parameter(
+                    "folder",
+                    gettext_lazy("Folder"),
+                    help=gettext_lazy("Empty: backups in the data folder. Another machine's disk is better."),
+                    required=False,
+                ),
+                Parameter(
+                    "keep",
+                    gettext_lazy("Number of copies kept"),
+                    "number",
+                    default=backup.KEEP,
+                    least=1,
+                    most=1000,
+                ),
+            ),
+            of_installation=True,
+            standing=Schedule(cron="30 2 * * *"),
         ),
     )
 }

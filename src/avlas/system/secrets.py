@@ -231,6 +231,11 @@ def rotate(seal_again: Callable[[MasterKey, MasterKey], int]) -> tuple[str, int,
     return new.id, count, kept
 
 
+def put_back(key: MasterKey) -> bool:
+    """Writes a master key from its backup to its file; False when there is one already. Raises MasterKeyUnusable."""
+    return _write_private(_path(), key.text() + "\n", replace=False)
+
+
 def parse(text: str, where: str) -> MasterKey:
     """A master key from its text: 64 hex digits or base64. Raises MasterKeyUnusable naming ``where``."""
     text = text.strip()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 AREAS: Final[dict[str, Promise]] = {
     "access": _("Access"),
+    "backup": _("Backup"),
     "jobs": _("Jobs"),
     "keys": _("Keys"),
     "mail": _("Mail server"),
@@ -36,6 +37,10 @@ EVENTS: Final[dict[str, Promise]] = {
     "access.token_created": _("Made an API token"),
     "access.token_revoked": _("Revoked an API token"),
     "access.log_exported": _("Exported the audit log"),
+    "backup.made": _("Backed up the database"),
+    "backup.master_key_kept": _("Backed up the master key"),
+    "backup.moved": _("Moved to PostgreSQL"),
+    "backup.restored": _("Restored a backup"),
     "jobs.added": _("Added a job"),
     "jobs.changed": _("Changed a job"),
     "jobs.paused": _("Paused a job"),
