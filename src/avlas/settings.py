@@ -5,12 +5,15 @@ AVLAS_DATABASE        postgresql://user:password@host/name (default: SQLite in t
 AVLAS_SECRET          signing secret (default: made once, kept in the data folder with mode 0600)
 AVLAS_ALLOWED_HOSTS   comma-separated host names the web answers to (default: all names of this machine)
 AVLAS_HTTPS           1 when people reach the program through HTTPS: cookies are then marked secure
+AVLAS_TRUSTED_PROXIES addresses and networks whose X-Forwarded-For and -Proto are believed (default: this machine)
+AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
 AVLAS_DEBUG           1 for development
 AVLAS_DEMO            1 in the demo only: one-time sign-in links are then honoured
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 import socket
@@ -86,6 +89,16 @@ def _database(address: str) -> dict[str, Any]:
     }
 
 
+def _networks(listed: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """The addresses and networks in a comma-separated list."""
+    try:
+        return [ipaddress.ip_network(one.strip(), strict=False) for one in listed.split(",") if one.strip()]
+    except ValueError as problem:
+        raise ImproperlyConfigured(
+            f"AVLAS_TRUSTED_PROXIES must be addresses or networks with commas between: {problem}."
+        ) from problem
+
+
 SECRET_KEY = _signing_secret()
 DATABASES = {"default": _database(os.environ.get("AVLAS_DATABASE", ""))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -112,6 +125,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "avlas.web.proxies.trusted_proxies",
+    "avlas.web.monitoring.monitoring",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -191,6 +206,8 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
+TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,::1"))
+METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
