@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from django.db import connection
 
-from avlas.meters import formats, layouts
+from avlas.meters import formats, fragments, layouts
 from avlas.meters.adopt import adopt
 from avlas.meters.directory import Directory
 from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
@@ -29,6 +29,7 @@ def forget() -> None:
     Directory.forget()
     formats.forget()
     layouts.forget()
+    fragments.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from avlas.decode.tpl import Tpl
 
+LONGEST_FRAME = 256
 FORMATS = ("auto", "a", "a-crc", "b-crc", "wired", "assembled")
 _AES_MODES = (5, 7)
 # Makers whose modules form the initial vector with the M-field of the module's maker (FRC), not with their own.
@@ -100,7 +101,8 @@ class Reading:
         if len(plain) < link.HEADER_LENGTH:
             raise FrameError(f"{len(plain)} bytes are too few for a wireless frame")
         self.plain = bytearray(plain)
-        self.end = len(plain) if format == "assembled" else min(len(plain), plain[0] + 1)
+        whole = format == "assembled" or is_assembled(plain)
+        self.end = len(plain) if whole else min(len(plain), plain[0] + 1)
         self.link_address = who = link.link_address(plain)
         self.explain("link", 0, 1, "L-field", f"{plain[0]} bytes follow{note}")
         self.explain("link", 1, 2, "C-field", _control_words(plain[1]))
@@ -414,6 +416,11 @@ class Reading:
         return bytes(self.plain[2:10])
 
 
+def is_assembled(frame: bytes) -> bool:
+    """Whether this is a message longer than a frame, put together by afl.Assembler: no frame has L-field 0."""
+    return len(frame) > LONGEST_FRAME and not frame[0]
+
+
 def _normalised(frame: bytes, format: str) -> tuple[bytes, str]:  # noqa: A002
     """(frame without CRCs, remark). ``auto`` judges by the L-field against the length alone."""
     if format == "a-crc":
@@ -421,7 +428,7 @@ def _normalised(frame: bytes, format: str) -> tuple[bytes, str]:  # noqa: A002
     if format == "b-crc":
         return link.strip_crcs(frame, "b-crc"), ""
     announced = frame[0] + 1
-    if len(frame) == announced or format == "assembled":
+    if len(frame) == announced or format == "assembled" or is_assembled(frame):
         return frame, ""
     if format == "a":
         raise FrameError(f"L-field announces {announced} bytes, {len(frame)} are there")

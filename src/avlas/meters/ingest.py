@@ -22,7 +22,7 @@ from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from avlas.decode.batch import NONE, SECURITY_NAMES, Headers, address_of, headers
-from avlas.meters import column_store, layouts, logged, retro, slots, states, steps
+from avlas.meters import column_store, fragments, layouts, logged, retro, slots, states, steps
 from avlas.meters.directory import Directory, current_generation
 from avlas.meters.judge import CLOCK_WRONG_SECONDS, DAY, Judged
 from avlas.meters.logged import LoggedColumns
@@ -89,6 +89,9 @@ def ingest(telegrams: TelegramBatch) -> IngestResult:
         return IngestResult()
     utility_id = Collector.objects.values_list("utility_id", flat=True).get(pk=telegrams.collector_id)
     heads = headers(telegrams.frames, wired=telegrams.wired)
+    more = fragments.with_messages(telegrams, heads)
+    if more is not telegrams:
+        telegrams, heads = more, headers(more.frames)
     result, layouts_learnt = _judge_and_store(telegrams, heads, utility_id)
     if layouts_learnt and not telegrams.again:
         retro.decode_new_layouts()
