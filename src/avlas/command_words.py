@@ -40,6 +40,9 @@ HELP: Final = {
     "a: wireless, begins with the L-field, no link CRCs; a-crc, b-crc: with them; wired: 68 .. 16": (
         "a: radio, börjar med L-fältet, utan länkens CRC; a-crc, b-crc: med dem; wired: 68 .. 16"
     ),
+    "take wired frames whose length or check sum is wrong for what they hold": (
+        "ta trådbundna ramar med fel längd eller kontrollsumma för vad de innehåller"
+    ),
     "one JSON object a line instead of an explanation": "ett JSON-objekt per rad i stället för en förklaring",
     "of the explanation (default: %(default)s)": "förklaringens språk (annars %(default)s)",
     "a folder with meter family files of your own": "en mapp med egna familjefiler för mätare",

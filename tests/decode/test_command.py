@@ -197,6 +197,20 @@ def test_wired_frame_by_itself_and_announced():
         assert answer["registers"]["input_a"] == Decimal("812.33")
 
 
+def test_a_wired_frame_that_lies_about_its_length_is_taken_by_force():
+    sample = bytes.fromhex(next(s for s in SAMPLES["multical_603"] if s.format == "wired").telegram)
+    for lying in (
+        sample[:1] + bytes([sample[1] + 2] * 2) + sample[3:],
+        sample[:-2] + bytes([sample[-2] ^ 0x55]) + sample[-1:],
+    ):
+        (refused,) = answers("--format", "wired", lying.hex())
+        assert refused["error"] == "frame_error"
+        (taken,) = answers("--format", "wired", "--force", lying.hex())
+        assert taken["registers"]["input_a"] == Decimal("812.33")
+    (other,) = answers("--force", "--format", "wired", "68")
+    assert other["error"] == "frame_error"
+
+
 def test_raw_number_stands_where_there_is_no_value():
     content = bytes.fromhex("780406 000000800413 E8030000".replace(" ", ""))
     telegram = frames.link(frames.address("XYZ", "11112222", 1, 4), content)

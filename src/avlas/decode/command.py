@@ -30,6 +30,7 @@ from avlas.decode.families import assign, hand_over, meter_address
 from avlas.decode.family_files import FORMATS, own_families
 from avlas.decode.family_words import problem_text
 from avlas.decode.single import telegram
+from avlas.decode.wired import mended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a: wireless, begins with the L-field, no link CRCs; a-crc, b-crc: with them; wired: 68 .. 16",
     )
     parser.add_argument(
+        "--force",
+        action="store_true",
+        help="take wired frames whose length or check sum is wrong for what they hold",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="one JSON object a line instead of an explanation"
     )
     parser.add_argument(
@@ -81,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     """Decode everything given; the exit status is 0 whatever the telegrams were."""
     if args.families:
         _read_families(args.families, args.language)
-    decoder = _Decoder(args.format)
+    decoder = _Decoder(args.format, force=args.force)
     for number, line in _numbered(args.telegrams or _standard_input()):
         parsed = parse_line(line, args.key)
         answer = (
@@ -107,13 +113,16 @@ def _read_families(folder: Path, language: str) -> None:
 class _Decoder:
     """Decodes one telegram after the other and remembers what the next ones need: layouts and fragments."""
 
-    def __init__(self, frame_format: str) -> None:
+    def __init__(self, frame_format: str, *, force: bool) -> None:
         self.format = frame_format
+        self.force = force
         self.layouts = Layouts.shipped()
         self.fragments = Assembler()
 
     def decode(self, frame: bytes, key: bytes | None) -> Telegram:
         """The telegram, or the whole message of which it is the last fragment. Raises DecodeError."""
+        if self.force and self.format in ("auto", "wired"):
+            frame = mended(frame)
         whole = self.fragments.add(frame) if self.format in ("auto", "a") else frame
         joined = whole is not None and whole is not frame
         decoded = telegram(
