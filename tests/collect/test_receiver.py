@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from avlas.collect import receiver as module
-from avlas.collect.receiver import Receiver, Spec, SpecError, make_driver, parse_spec
+from avlas.collect.receiver import Receiver
+from avlas.collect.spec import Spec, SpecError, make_driver, parse_spec
 from avlas.collect.texts import words
 
 if TYPE_CHECKING:

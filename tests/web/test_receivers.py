@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from avlas.collect import texts
-from avlas.collect.receiver import parse_spec
+from avlas.collect.spec import parse_spec
 from avlas.meters.models import Collector
 from avlas.system.models import AuditEvent
 

@@ -26,7 +26,8 @@ from django.utils.translation import get_language, override
 
 from avlas.collect import put_aside, texts
 from avlas.collect.drivers.heard import Notice
-from avlas.collect.receiver import Receiver, SpecError, parse_spec
+from avlas.collect.receiver import Receiver
+from avlas.collect.spec import SpecError, parse_spec
 from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 from avlas.meters.models import Collector, Source
 from avlas.meters.pace import Pace

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from avlas.collect import texts
 from avlas.collect.drivers.heard import Notice
-from avlas.collect.drivers.im871a import LINK_MODES
-from avlas.collect.receiver import EXAMPLES, Received, SpecError, make_driver, parse_spec
+from avlas.collect.drivers.kinds import LINK_MODES
+from avlas.collect.receiver import Received
 from avlas.collect.recorded import NotRecorded, Recording
+from avlas.collect.spec import EXAMPLES, SpecError, make_driver, parse_spec, usual_link_mode
 from avlas.system.terminal import language
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def run_collect(args: argparse.Namespace) -> int:
                 for spec in args.receiver:
                     make = parse_spec(spec)
                     if make.road != "file":
-                        make_driver(make, args.link_mode or "c1t1")
+                        make_driver(make, args.link_mode or "")
             except SpecError as error:
                 return _refuse(texts.words(error.notice, language()))
             utility = chosen_utility(args.utility)
@@ -85,14 +87,16 @@ def _collector(utility: Utility, spec: str, link_mode: str | None) -> Collector:
     from avlas.meters.models import Collector
 
     parsed = parse_spec(spec)
+    if parsed.link_mode:
+        link_mode, spec = parsed.link_mode, str(replace(parsed, link_mode=""))
     found = Collector.objects.filter(utility=utility, spec=spec).first()
     if found is None:
         return Collector.objects.create(
             utility=utility,
             name=_free_name(utility, spec),
             spec=spec,
-            link_mode=link_mode or "c1t1",
-            active=parsed.road in ("serial", "tcp"),
+            link_mode=link_mode or usual_link_mode(parsed),
+            active=parsed.road not in ("stdin", "file"),
         )
     if link_mode and found.link_mode != link_mode:
         found.link_mode = link_mode

@@ -14,41 +14,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
-import os
-import socket
-import sys
-import threading
 from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 import serialx
 
 from avlas.collect.drivers.heard import Heard, Notice
-from avlas.collect.drivers.hexlines import HexLines
-from avlas.collect.drivers.im871a import BAUD_RATE, LINK_MODES, Im871a
-from avlas.collect.drivers.rtl_wmbus import RtlWmbusLines
-from avlas.collect.drivers.wmbusmeters import WmbusmetersLines
+from avlas.collect.line import open_line, why
+from avlas.collect.program import ProgramLine
 from avlas.collect.recorded import NotRecorded, Recording
+from avlas.collect.spec import make_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from avlas.collect.drivers.heard import Driver, Event
-
-Road = Literal["serial", "tcp", "stdin", "file"]
+    from avlas.collect.line import Line
+    from avlas.collect.spec import Spec
 
 BATCH_TELEGRAMS: Final = 10_000
 BATCH_SECONDS: Final = 0.25
 MOST_WAITING: Final = 100_000
 """Telegrams kept in memory while the database can't be written: about 30 MB."""
 FIRST_RETRY: Final = 0.5
-LAST_RETRY: Final = {"serial": 2.0, "tcp": 30.0}
+LAST_RETRY: Final = {"serial": 2.0, "tcp": 30.0, "udp": 30.0, "program": 30.0}
 """Seconds before a lost line is tried again: doubled each time up to the last, anew from the first when a
 telegram was heard. To look for a port costs nothing; a computer that is down is left in peace."""
 SILENT_AFTER: Final = 600.0
@@ -57,196 +50,8 @@ SAME_NOTICE_EVERY: Final = 60.0
 CLOCK_TOLERANCE: Final = 120.0
 """Seconds a source's own clock may differ from this machine's before its timestamps are replaced."""
 TICK: Final = 0.25
-READ_SIZE: Final = 65_536
-
-
-class SpecError(ValueError):
-    """A receiver's description that can't be understood; ``notice`` says how to write one."""
-
-    def __init__(self, text_id: str, **detail: str) -> None:
-        super().__init__(text_id, detail)
-        self.notice = Notice("error", text_id, detail)
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """Where a receiver is and what it speaks: ``im871a:/dev/ttyUSB0``, ``rtl_wmbus:tcp://host:port``, ..."""
-
-    driver: str
-    road: Road
-    where: str  # path of a port or file, "host:port", or ""
-    baud_rate: int = 0
-
-    def __str__(self) -> str:
-        rate = "" if self.baud_rate == default_baud_rate(self.driver) else f":{self.baud_rate}"
-        where = {"tcp": f"tcp://{self.where}", "stdin": "stdin", "serial": f"{self.where}{rate}"}
-        return f"{self.driver}:{where.get(self.road, self.where)}"
-
-
-LINE_DRIVERS: Final = {"hex": HexLines, "rtl_wmbus": RtlWmbusLines, "wmbusmeters": WmbusmetersLines}
-EXAMPLES: Final = (
-    "im871a:/dev/ttyUSB0, rtl_wmbus:stdin, rtl_wmbus:tcp://host:port, hex:tcp://host:port, "
-    "hex:/dev/ttyUSB0:115200, file:/path/to/recording"
-)
-
-
-def parse_spec(text: str) -> Spec:
-    """The Spec that ``text`` describes; SpecError when it describes none."""
-    driver, colon, where = text.strip().partition(":")
-    driver = driver.lower()
-    if not colon or not where:
-        raise SpecError("spec_none", spec=text, examples=EXAMPLES)
-    if driver == "file":
-        return Spec("file", "file", where.removeprefix("//"))
-    if driver != "im871a" and driver not in LINE_DRIVERS:
-        known = ", ".join(("im871a", *LINE_DRIVERS, "file"))
-        raise SpecError("spec_driver", driver=driver, known=known, examples=EXAMPLES)
-    if where in ("stdin", "-"):
-        if driver == "im871a":
-            raise SpecError("spec_stdin", examples=EXAMPLES)
-        return Spec(driver, "stdin", "")
-    if where.startswith("tcp://"):
-        host, _, port = where.removeprefix("tcp://").rstrip("/").rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise SpecError("spec_tcp", spec=text, driver=driver)
-        return Spec(driver, "tcp", f"{host}:{port}")
-    port_name, _, rate = where.rpartition(":")
-    if port_name and rate.isdecimal():
-        return Spec(driver, "serial", port_name, int(rate))
-    return Spec(driver, "serial", where, default_baud_rate(driver))
-
-
-def default_baud_rate(driver: str) -> int:
-    """The speed of a serial port when none is given."""
-    return BAUD_RATE if driver == "im871a" else 115_200
-
-
-def make_driver(spec: Spec, link_mode: str) -> Driver:
-    """The protocol machine a Spec names; SpecError when it has no such link mode."""
-    if spec.driver != "im871a":
-        return LINE_DRIVERS[spec.driver]()
-    if link_mode not in LINK_MODES:
-        raise SpecError("spec_link_mode", mode=link_mode, known=", ".join(LINK_MODES))
-    return Im871a(link_mode)
-
-
-class Line(Protocol):
-    """An open line."""
-
-    async def read(self) -> bytes:
-        """Some bytes; empty at the end."""
-        ...
-
-    def write(self, data: bytes) -> None:
-        """Queue bytes to be sent."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of it."""
-        ...
-
-
-class StreamLine:
-    """A TCP connection or serial port: an asyncio reader and writer."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self) -> bytes:
-        """Some bytes; empty when the other end is gone."""
-        return await self._reader.read(READ_SIZE)
-
-    def write(self, data: bytes) -> None:
-        """Queue bytes to be sent."""
-        self._writer.write(data)
-
-    async def close(self) -> None:
-        """Close, without waiting long for an end that is gone."""
-        self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), 2)
-
-
-class StdinLine:
-    """Standard input, read in a thread so that files and terminals work as well as pipes."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    async def read(self) -> bytes:
-        """Some bytes; empty at the end. A read under way when the program stops is abandoned."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[bytes] = loop.create_future()
-
-        def settle(data: bytes) -> None:
-            if not done.done():
-                done.set_result(data)
-
-        def work() -> None:
-            try:
-                data = os.read(self._descriptor, READ_SIZE)
-            except OSError:
-                data = b""
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, data)
-
-        threading.Thread(target=work, name="standard input", daemon=True).start()
-        return await done
-
-    def write(self, data: bytes) -> None:
-        """Nothing can be sent to standard input."""
-
-    async def close(self) -> None:
-        """Standard input stays open: it is the program's, not ours."""
-
-
-async def open_line(spec: Spec) -> Line:
-    """Open what ``spec`` names. Raises OSError (see ``why``)."""
-    if spec.road == "stdin":
-        return StdinLine(sys.stdin.fileno())
-    if spec.road == "tcp":
-        host, _, port = spec.where.rpartition(":")
-        async with asyncio.timeout(15):
-            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        sock = writer.get_extra_info("socket")
-        if sock is not None:  # a cable pulled out is noticed, though nothing is ever sent
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return StreamLine(reader, writer)
-    try:
-        reader, writer = await serialx.open_serial_connection(
-            spec.where, baudrate=spec.baud_rate, exclusive=False
-        )
-    except OSError:
-        raise
-    except Exception as error:  # termios.error and serialx's own are no OSError, but all mean: no usable port
-        raise OSError(*error.args) from error
-    line = StreamLine(reader, writer)
-    try:  # locked here and not while opening: an opening that fails half-way would keep the lock for itself
-        fcntl.flock(writer.get_extra_info("serial").fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        await line.close()
-        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY)) from None
-    return line
-
-
-def why(error: OSError, spec: Spec) -> Notice:
-    """Why a line can't be opened, in words a person can act on."""
-    where = spec.where
-    reason = error.strerror or str(error) or type(error).__name__
-    if spec.road == "tcp":
-        if isinstance(error, socket.gaierror):
-            return Notice("error", "host_unknown", {"where": where.rpartition(":")[0]})
-        if isinstance(error, ConnectionRefusedError):
-            return Notice("error", "host_refused", {"where": where})
-        return Notice("error", "host_unreachable", {"where": where, "reason": reason})
-    if isinstance(error, FileNotFoundError) or error.errno in (errno.ENODEV, errno.ENXIO):
-        return Notice("error", "port_missing", {"where": where})
-    if isinstance(error, PermissionError):
-        return Notice("error", "port_forbidden", {"where": where})
-    if error.errno == errno.EBUSY:
-        return Notice("error", "port_busy", {"where": where})
-    return Notice("error", "port_failed", {"where": where, "reason": reason})
+CAN_WAIT: Final = ("tcp", "stdin", "file")
+"""Roads on which a sender waits when it is not read; on the others what is not read is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +75,7 @@ class Receiver:
         self,
         spec: Spec,
         *,
-        link_mode: str = "c1t1",
+        link_mode: str = "",
         on_notice: Callable[[Notice], None],
         most_waiting: int = MOST_WAITING,
         silent_after: float = SILENT_AFTER,
@@ -279,6 +84,7 @@ class Receiver:
         self.connected = False
         self.finished = False
         self.lost = 0
+        self._link_mode = link_mode
         self._driver = None if spec.road == "file" else make_driver(spec, link_mode)
         self._on_notice = on_notice
         self._most_waiting = most_waiting
@@ -367,7 +173,7 @@ class Receiver:
         problem = ""
         while True:
             try:
-                line = await open_line(self.spec)
+                line = await open_line(self.spec, self._link_mode)
             except OSError as error:
                 notice = why(error, self.spec)
                 if notice.text_id != problem:
@@ -376,7 +182,7 @@ class Receiver:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, longest)
                 continue
-            where = self.spec.where or "stdin"
+            where = self.spec.called
             if not self._silent:
                 self._on_notice(
                     Notice("info", "connected_again" if before else "connected", {"where": where})
@@ -396,7 +202,8 @@ class Receiver:
                 self._on_notice(Notice("info", "finished", {"where": "stdin"}))
                 return
             if ended == "lost":
-                self._on_notice(Notice("error", "lost", {"where": where}))
+                lost = Notice("error", "lost", {"where": where})
+                self._on_notice(line.ended() if isinstance(line, ProgramLine) else lost)
             if self._heard_at > began:
                 wait = FIRST_RETRY
             await asyncio.sleep(wait)
@@ -406,7 +213,9 @@ class Receiver:
         """Run the driver on an open line until it is lost or has been silent for too long."""
         loop = asyncio.get_running_loop()
         opened_at = loop.time()
-        line.write(driver.begin())
+        first = driver.begin()
+        if first or self.spec.road == "udp":
+            line.write(first)
         reading = asyncio.ensure_future(line.read())
         try:
             while True:
@@ -450,7 +259,7 @@ class Receiver:
 
     async def _room(self) -> bool:
         """Wait for room in the buffer; False when the source can't wait and the telegram is lost."""
-        if self.spec.road == "serial":
+        if self.spec.road not in CAN_WAIT:
             self.lost += 1
             if self._say(Notice("error", "overflow", {"lost": self.lost - self._lost_said})):
                 self._lost_said = self.lost
@@ -476,7 +285,7 @@ class Receiver:
             self._clock_right = False
         if self._clock_right:
             return Received(heard, heard.heard_at.timestamp())
-        where = self.spec.where or "stdin"
+        where = self.spec.called
         self._say(Notice("warning", "clock_differs", {"where": where, "seconds": round(ahead)}))
         return Received(replace(heard, heard_at=None), now.timestamp())
 

@@ -69,8 +69,8 @@ TEXTS: dict[str, Text] = {
         "som är inlagda i programmet",
     ),
     "collect_link_mode": Text(
-        "what an im871a listens for: {modes} (default c1t1)",
-        "vad en im871a lyssnar efter: {modes} (standard c1t1)",
+        "what a receiver listens for, as far as its kind can: {modes} (default: the usual one of its kind)",
+        "vad en mottagare lyssnar efter, så långt dess sort kan: {modes} (standard: det vanliga för sorten)",
     ),
     "utility_option": Text(
         "name or short name of the utility, when there are several",

@@ -15,7 +15,8 @@ from avlas.simulate import samples
 from avlas.simulate.kem import KemMeter, kem_file
 from avlas.simulate.layouts import TYPES
 from avlas.simulate.line import Line
-from avlas.simulate.receivers import RECEIVERS, Im871a
+from avlas.simulate.receiver_kinds import RECEIVERS
+from avlas.simulate.receivers import Im871a
 
 if TYPE_CHECKING:
     from avlas.simulate.meter import SimulatedMeter

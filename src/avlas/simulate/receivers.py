@@ -277,7 +277,3 @@ class SimulationLines(_Lines):
         text = (frame if intact else frame[:-1]).hex().upper()
         seconds = int((at - self._first).total_seconds())
         return f"telegram=|{text[:22]}_{text[22:]}|+{seconds}\n".encode()
-
-
-RECEIVERS = {"im871a": Im871a, "rtl_wmbus": RtlWmbus, "hex": HexLines, "simulation": SimulationLines}
-"""The receivers by the name the command line knows them by."""

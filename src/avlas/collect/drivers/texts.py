@@ -80,12 +80,25 @@ TEXTS: dict[str, Text] = {
         "mottagarens programvara {firmware} kan inte lyssna efter både C1 och T1; den lyssnar bara efter C1",
     ),
     "receiver_no_answer": Text(
-        "the receiver does not answer ({request}); is it an iM871A, and used by no other program?",
-        "mottagaren svarar inte ({request}); är det en iM871A, och används den inte av något annat program?",
+        "the receiver does not answer ({request}); is it the kind {model}, and used by no other program?",
+        "mottagaren svarar inte ({request}); är den av sorten {model}, och används den inte av något annat "
+        "program?",
     ),
     "receiver_wrong_answer": Text(
         "the receiver answered wrongly: {got}; the set-up is tried again",
         "mottagaren svarade fel: {got}; inställningen görs om",
+    ),
+    "receiver_another": Text(
+        "this is {found}, not {wanted}; choose the right kind, or another port",
+        "det här är {found}, inte {wanted}; välj rätt sort, eller en annan port",
+    ),
+    "receiver_no_signal": Text(
+        "the receiver is set not to tell signal strength; telegrams are heard all the same",
+        "mottagaren är inställd så att den inte anger signalstyrka; telegram hörs ändå",
+    ),
+    "receiver_cuts": Text(
+        "the stick's firmware cuts long telegrams ({digits} digits came); newer firmware heals that",
+        "stickans programvara hugger av långa telegram ({digits} siffror kom); nyare programvara botar det",
     ),
     "receiver_answers_again": Text("the receiver answers again", "mottagaren svarar igen"),
     # how a receiver is described
@@ -98,12 +111,16 @@ TEXTS: dict[str, Text] = {
         "{driver} är ingen känd sorts mottagare ({known}). Skriv som: {examples}",
     ),
     "spec_stdin": Text(
-        "an im871a must be written to as well, so it needs a port. Write it like: {examples}",
-        "en im871a måste även skrivas till, så den behöver en port. Skriv som: {examples}",
+        "{driver} must be written to as well, so it needs a port. Write it like: {examples}",
+        "{driver} måste även skrivas till, så den behöver en port. Skriv som: {examples}",
     ),
-    "spec_tcp": Text(
-        "{spec} needs a host and a port: {driver}:tcp://host:port",
-        "{spec} behöver en dator och en port: {driver}:tcp://dator:port",
+    "spec_network": Text(
+        "{spec} needs a host and a port: {driver}:{road}://host:port",
+        "{spec} behöver en dator och en port: {driver}:{road}://dator:port",
+    ),
+    "spec_program": Text(
+        "{spec}: only {known} can be started here, and the stick's number is letters and digits",
+        "{spec}: bara {known} kan startas här, och stickans nummer är bokstäver och siffror",
     ),
     "spec_link_mode": Text(
         "{mode} is no link mode; choose one of {known}",
@@ -132,6 +149,28 @@ TEXTS: dict[str, Text] = {
         "inget svarar på {where}; är programmet där igång?",
     ),
     "host_unreachable": Text("{where} can't be reached: {reason}", "{where} kan inte nås: {reason}"),
+    # a program with a software radio
+    "program_missing": Text(
+        "the program {program} is not installed on this computer; install it, and it is started by itself",
+        "programmet {program} är inte installerat på den här datorn; installera det, så startas det av sig "
+        "självt",
+    ),
+    "program_ended": Text(
+        "{program} ended ({said}); it is started again",
+        "{program} avslutades ({said}); det startas igen",
+    ),
+    "stick_missing": Text(
+        "{program} finds no software radio; is the stick plugged in? It is looked for again and again",
+        "{program} hittar ingen mjukvaruradio; är stickan inkopplad? Den söks om och om igen",
+    ),
+    "stick_busy": Text(
+        "the software radio is used by another program (or the kernel's television driver); stop that one",
+        "mjukvaruradion används av ett annat program (eller kärnans tv-drivrutin); stoppa det",
+    ),
+    "stick_forbidden": Text(
+        "no permission for the software radio; add a udev rule for it (see the manual, Receivers)",
+        "saknar behörighet till mjukvaruradion; lägg till en udev-regel (se handboken, Mottagare)",
+    ),
     "file_missing": Text("there is no file {where}", "filen {where} finns inte"),
     "connected": Text("connected to {where}", "ansluten till {where}"),
     "connected_again": Text("connected to {where} again", "ansluten till {where} igen"),

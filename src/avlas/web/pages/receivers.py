@@ -17,7 +17,8 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from avlas.collect.receiver import SpecError, parse_spec
+from avlas.collect.drivers import kinds
+from avlas.collect.spec import SpecError, parse_spec
 from avlas.meters.models import Collector, Telegram
 from avlas.system.models import Permission
 from avlas.web.pages.access import PageRequest, find, page, record, rows
@@ -28,15 +29,28 @@ if TYPE_CHECKING:
 
 DRIVERS: Final[dict[str, Promise]] = {
     "im871a": gettext_lazy("iM871A radio receiver (USB)"),
+    "im170a": gettext_lazy("iM170A radio receiver, 169 MHz (USB)"),
+    "iu891a": gettext_lazy("iU891A radio receiver (USB)"),
+    "iu893a": gettext_lazy("iU893A radio receiver (USB)"),
+    "amb8465": gettext_lazy("AMB8465 or Metis-II radio receiver (USB)"),
+    "amb3665": gettext_lazy("AMB3665 radio receiver, 169 MHz (USB)"),
+    "rc1180": gettext_lazy("RC1180 radio receiver"),
+    "cul": gettext_lazy("CUL or nanoCUL radio receiver (USB)"),
     "rtl_wmbus": gettext_lazy("rtl_wmbus with a software radio"),
+    "rtl_433": gettext_lazy("rtl_433 with a software radio"),
     "wmbusmeters": gettext_lazy("wmbusmeters log lines"),
     "hex": gettext_lazy("Telegrams as hexadecimal lines"),
+    "hextty": gettext_lazy("Telegrams as hexadecimal digits without lines"),
+    "rawtty": gettext_lazy("Telegrams as bytes"),
+    "rawtty_crc": gettext_lazy("Telegrams as bytes with their checksums"),
 }
-LINK_MODES: Final[dict[str, Promise]] = {
+LINK_MODES: Final[dict[str, Promise | str]] = {
     "c1t1": gettext_lazy("C1 and T1 (most meters)"),
     "c1": gettext_lazy("C1 only"),
     "t1": gettext_lazy("T1 only"),
     "s1": gettext_lazy("S1 only"),
+    "c1t1s1": gettext_lazy("C1, T1 and S1 (software radio)"),
+    **{mode: f"{mode[0].upper()}{mode[1:]} (169 MHz)" for mode in kinds.LINK_MODES if mode.startswith("n")},
 }
 STATUS_TEXTS: Final[dict[str, Promise]] = {
     "stopped": gettext_lazy("stopped"),
@@ -52,7 +66,7 @@ STATUS_TONES: Final[dict[str, str]] = {
     "failed": "bad",
     "stopped": "",
 }
-_HOST = re.compile(r"(?:tcp://)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})/?")
+_HOST = re.compile(r"(?:(?P<road>tcp|udp)://)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>\d{1,5})/?")
 _PORTS: Final = ("/dev/serial/by-id/*", "/dev/ttyUSB*", "/dev/ttyACM*", "/dev/ttyAMA*")
 
 
@@ -71,6 +85,12 @@ class Shown:
     def driver(self) -> str:
         """Its kind."""
         return self.row.spec.partition(":")[0]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether Avläs decides what it listens for."""
+        kind = kinds.KINDS[self.driver]
+        return bool(kind.link_modes or self.where.startswith("run"))
 
     @property
     def where(self) -> str:
@@ -96,14 +116,17 @@ class ReceiverForm(forms.Form):
         label=gettext_lazy("Where it is connected"),
         max_length=250,
         help_text=gettext_lazy(
-            "A serial port of the computer Avläs runs on, /dev/ttyUSB0, or host:port over the network."
+            "A serial port of the computer Avläs runs on, /dev/ttyUSB0, or host:port over the network. "
+            "Write run to let Avläs start rtl_wmbus or rtl_433 itself."
         ),
         widget=forms.TextInput(attrs={"list": "ports", "autocomplete": "off", "spellcheck": "false"}),
     )
     link_mode = forms.ChoiceField(
         label=gettext_lazy("Listens for"),
         choices=lambda: list(LINK_MODES.items()),
-        help_text=gettext_lazy("Only an iM871A is told; others listen for what they were started with."),
+        help_text=gettext_lazy(
+            "Receivers on a port are told; programs and modems listen for what they were started with."
+        ),
     )
 
     def __init__(self, *args: Any, request: PageRequest, own: Collector | None = None, **kwargs: Any) -> None:
@@ -131,18 +154,26 @@ class ReceiverForm(forms.Form):
             if not 0 < int(network["port"]) < 65536:
                 self.add_error("where", _("A port is a number from 1 to 65535."))
                 return data
-            where = f"tcp://{network['host']}:{network['port']}"
+            where = f"{network['road'] or 'tcp'}://{network['host']}:{network['port']}"
+        elif re.fullmatch(r"run(/[\w.-]{1,32})?", where, re.ASCII) and kinds.KINDS[driver].programs:
+            pass  # a program of this machine, on a software radio
         elif not where.startswith("/") and not re.fullmatch(r"COM\d+(:\d+)?", where, re.IGNORECASE):
             self.add_error(
                 "where", _("Write a serial port like /dev/ttyUSB0, or host:port like 192.168.1.20:1234.")
             )
             return data
         try:
-            data["spec"] = str(parse_spec(f"{driver}:{where}"))
+            spec = parse_spec(f"{driver}:{where}")
+            data["spec"] = str(spec)
         except SpecError:
             self.add_error(
                 "where", _("Write a serial port like /dev/ttyUSB0, or host:port like 192.168.1.20:1234.")
             )
+            return data
+        known = kinds.link_modes(kinds.KINDS[driver], spec.road)
+        if known and data.get("link_mode") not in known and "link_mode" in data:
+            names = ", ".join(mode.upper() for mode in known)
+            self.add_error("link_mode", _("This kind can listen for: %(modes)s.") % {"modes": names})
             return data
         same = rows(self._request, Collector).filter(spec=data["spec"])
         if self._own is not None:
