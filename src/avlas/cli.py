@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from avlas import __version__
-from avlas.command_words import argparse_in_swedish, in_swedish
+from avlas.command_words import argparse_speaks, in_swedish
 from avlas.system.terminal import language, text
 
 if TYPE_CHECKING:
@@ -182,8 +182,7 @@ def start(command: Command, arguments: Sequence[str]) -> int:
     add_arguments = cast("Callable[[argparse.ArgumentParser], None]", getattr(module, command.add_arguments))
     run = cast("Callable[[argparse.Namespace], int]", getattr(module, command.run))
     purpose = text(command.english, command.swedish)
-    if language() == "sv":
-        argparse_in_swedish()
+    argparse_speaks()
     parser = argparse.ArgumentParser(
         prog=f"avlas {command.name}", description=f"{purpose[0].upper()}{purpose[1:]}."
     )

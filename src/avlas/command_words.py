@@ -11,6 +11,8 @@ import argparse
 import gettext
 from typing import Final
 
+from avlas.system.terminal import language
+
 ARGPARSE: Final = {
     "usage: ": "användning: ",
     "options": "flaggor",
@@ -167,10 +169,14 @@ exempel:
 }
 
 
-def argparse_in_swedish() -> None:
-    """Let argparse itself speak Swedish from now on, in this process."""
+def argparse_speaks() -> None:
+    """Let argparse's own words be in the language the environment asks for, from now on in this process."""
     kept = gettext.gettext
-    argparse._ = lambda words: ARGPARSE.get(words) or kept(words)  # type: ignore[attr-defined]
+
+    def spoken(words: str) -> str:
+        return (ARGPARSE.get(words) if language() == "sv" else None) or kept(words)
+
+    argparse._ = spoken  # type: ignore[attr-defined]
 
 
 def in_swedish(parser: argparse.ArgumentParser) -> None:

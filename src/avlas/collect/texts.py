@@ -155,7 +155,13 @@ def pack(text_id: str, detail: Mapping[str, str | int | float]) -> str:
     """A sentence as it is stored in ``Collector.status_text``, free of language."""
     short = {name: value[:150] if isinstance(value, str) else value for name, value in detail.items()}
     packed = json.dumps([text_id, short], ensure_ascii=False)
-    return packed if len(packed) <= STATUS_LENGTH else json.dumps([text_id, dict.fromkeys(detail, "...")])
+    shorter = dict(detail)
+    for name in sorted(detail, key=lambda name: -len(str(detail[name]))):  # the longest gives way first
+        if len(packed) <= STATUS_LENGTH:
+            break
+        shorter[name] = "..."
+        packed = json.dumps([text_id, shorter])
+    return packed
 
 
 def unpack(status_text: str, language: str) -> str:
