@@ -32,12 +32,22 @@ def tidy(now: datetime | None = None) -> dict[str, int]:
         " WHERE slot_at < %s LIMIT %s)",
         old,
     )
+    hours = _delete(
+        "DELETE FROM meters_receiverhour WHERE id IN (SELECT id FROM meters_receiverhour"
+        " WHERE hour_at < %s LIMIT %s)",
+        old,
+    )
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute(
                 "PRAGMA optimize"
             )  # the query planner's statistics; PostgreSQL sees to them itself
-    return {"strangers": strangers, "raw telegrams": raw, "partitions": ensure_partitions(connection, now)}
+    return {
+        "strangers": strangers,
+        "raw telegrams": raw,
+        "receiver hours": hours,
+        "partitions": ensure_partitions(connection, now),
+    }
 
 
 def _delete(statement: str, before: int) -> int:
