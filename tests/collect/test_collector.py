@@ -428,3 +428,28 @@ def test_status_texts_are_packed_and_unpacked():
     assert texts.unpack('["no_such_text", {}]', "en") == '["no_such_text", {}]'
     with suppress(KeyError):
         texts.say("no_such_text", "en")
+
+
+def test_hours_and_what_a_receiver_says_of_itself_are_kept(town, tmp_path):
+    from avlas.meters.models import ReceiverHour
+    from avlas.simulate.usb_receivers import Amber
+
+    now = datetime.now(UTC)
+    row = add(town, f"amb8465:{tmp_path}/ttyUSB0")
+
+    async def story() -> None:
+        with Line(Amber(), tmp_path / "ttyUSB0") as line:
+            task = asyncio.create_task(collect([row.pk]))
+            await until(lambda: line.receiver.mode == 0x09)
+            await asyncio.sleep(0.3)
+            for sent in town.telegrams(now - timedelta(hours=1), 1):
+                await asyncio.to_thread(line.transmit, sent.frame, -80.0, mode="C1")
+            await asyncio.sleep(0.6)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.wait_for(task, 20)
+
+    asyncio.run(story())
+    (hour,) = ReceiverHour.objects.all()
+    assert (hour.telegrams, hour.meters, hour.damaged, hour.signals) == (4, 4, 0, {"-80": 4})
+    made = hour.collector
+    assert (made.device["model"], made.device["firmware"]) == ("AMB8465", "1.6.2")

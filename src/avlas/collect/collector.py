@@ -13,7 +13,7 @@ import logging
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -28,9 +28,12 @@ from avlas.collect import put_aside, texts
 from avlas.collect.drivers.heard import Notice
 from avlas.collect.receiver import Receiver
 from avlas.collect.spec import SpecError, parse_spec
+from avlas.meters import receiver_hours
 from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 from avlas.meters.models import Collector, Source
 from avlas.meters.pace import Pace
+from avlas.meters.receiver_hours import HOUR, Tally
+from avlas.meters.receiver_silence import silent_receivers
 from avlas.system.secrets import (
     MasterKeyMissing,
     MasterKeyUnusable,
@@ -52,6 +55,8 @@ log = logging.getLogger("avlas.collect")
 LOOK_FOR_CHANGES: Final = 3.0
 """Seconds between looks at the table of collectors: so soon a change on a page takes effect."""
 WRITE_STATUS: Final = 5.0
+WRITE_HOURS: Final = 30.0
+"""Seconds between additions to the hour's row, and looks at whether the receiver is unusually silent."""
 FIRST_RETRY, LAST_RETRY = 0.5, 10.0
 STOP_WITHIN: Final = 5.0
 """Seconds that a stop waits for the database before what is left is put aside."""
@@ -135,6 +140,12 @@ class Collecting:
         self._last_heard = 0.0
         self._last_heard_told = 0.0
         self._changed = True
+        self._device: dict[str, str | int | float] | None = None
+        self._hours: dict[int, Tally] = {}
+        self._hours_at = time.time()
+        self._hours_written = time.monotonic()
+        self._damaged_counted = 0
+        self._unusually_silent = False
 
     def stop(self) -> None:
         """Stop listening; ``run`` then stores what was received and returns."""
@@ -160,6 +171,7 @@ class Collecting:
             if self._reading is not None:
                 await _end(self._reading)
             await self._write_status()
+            await self._write_hours()
 
     async def _collect(self) -> None:
         try:
@@ -180,6 +192,7 @@ class Collecting:
         await self._take_up()
         while batch := await receiver.next_batch():
             self._last_heard = max(self._last_heard, *(received.at for received in batch))
+            self._count(batch)
             await self._store(batch)
         if self._stopping.is_set():
             self._say(Notice("info", "stopped"))
@@ -313,10 +326,16 @@ class Collecting:
         if status is not None:
             self._status = (status, texts.pack(notice.text_id, notice.detail))
             self._changed = True
+        if notice.text_id == "receiver_ready":
+            self._device = dict(notice.detail)
 
     async def _keep_status(self) -> None:
         while True:
             await self._write_status()
+            if time.monotonic() - self._hours_written >= WRITE_HOURS:
+                self._hours_written = time.monotonic()
+                await self._write_hours()
+                await self._look_for_silence()
             await asyncio.sleep(WRITE_STATUS)
 
     async def _write_status(self) -> None:
@@ -334,6 +353,9 @@ class Collecting:
             fields["last_heard_at"] = datetime.fromtimestamp(last_heard, UTC)
         if damaged > self._damaged_told:
             fields["damaged"] = F("damaged") + (damaged - self._damaged_told)
+        device = self._device
+        if device is not None:
+            fields["device"] = device
         if not fields:
             return
         status = self._status
@@ -341,9 +363,60 @@ class Collecting:
             await self._database.run(Collector.objects.filter(pk=self.entry.id).update, **fields)
         except Error:
             return
+        if self._device is device:
+            self._device = None
         self._damaged_told = damaged
         self._last_heard_told = last_heard
         self._changed = self._status != status
+
+    # ---- the receiver's hours
+
+    def _count(self, batch: Sequence[Received]) -> None:
+        """Count telegrams in the hours in which they were heard; those of a file are no receiver's."""
+        if self._receiver is None or self._receiver.spec.road == "file":
+            return
+        for received in batch:
+            tally = self._hours.setdefault(int(received.at // HOUR * HOUR), Tally())
+            tally.hear(received.heard.frame[2:10], received.heard.rssi_dbm)
+
+    async def _write_hours(self) -> None:
+        """Add what was counted to the receiver's rows, if the database is there; else it stays for the next time."""
+        receiver = self._receiver
+        if self._given_up or receiver is None or receiver.spec.road == "file":
+            return
+        now, began, self._hours_at = time.time(), self._hours_at, time.time()
+        this = self._hours.setdefault(int(now // HOUR * HOUR), Tally())
+        if receiver.connected:
+            this.seconds += min(max(0.0, now - began), now % HOUR)
+        this.damaged += receiver.damaged - self._damaged_counted
+        self._damaged_counted = receiver.damaged
+        for hour_at, tally in list(self._hours.items()):
+            if not tally.empty:
+                written = replace(tally, addresses=set(tally.addresses), signals=tally.signals.copy())
+                try:
+                    await self._database.run(receiver_hours.add, self.entry.id, hour_at, written)
+                except Error:
+                    return
+                tally.seconds -= written.seconds
+                tally.telegrams -= written.telegrams
+                tally.damaged -= written.damaged
+                tally.signals = tally.signals - written.signals
+            if hour_at < now - 2 * HOUR and tally.empty:
+                del self._hours[hour_at]
+
+    async def _look_for_silence(self) -> None:
+        """Say once when the receiver falls silent in hours in which it normally hears, and when it is over."""
+        try:
+            found = await self._database.run(silent_receivers, collector_id=self.entry.id)
+        except Error:
+            return
+        if found and not self._unusually_silent:
+            since = f"{found[0].since:%Y-%m-%d %H:%M}"
+            detail = {"since": since, "expected": round(found[0].expected)}
+            self._say(Notice("warning", "unusually_silent", detail))
+        elif self._unusually_silent and not found:
+            self._say(Notice("info", "heard_again"))
+        self._unusually_silent = bool(found)
 
 
 def telegram_batch(collector_id: int, received: Sequence[Received]) -> TelegramBatch:

@@ -60,6 +60,10 @@ TEXTS: dict[str, Text] = {
         "a telegram could not be stored because of an error in the program ({reason}); it is kept in {path}",
         "ett telegram kunde inte sparas på grund av ett fel i programmet ({reason}); det finns kvar i {path}",
     ),
+    "unusually_silent": Text(
+        "nothing heard since {since} UTC, though about {expected} telegrams are usual in that time",
+        "inget har hörts sedan {since} UTC, fast omkring {expected} telegram är vanligt på den tiden",
+    ),
     "removed": Text("removed from the database", "borttagen ur databasen"),
     # avlas collect
     "collect_receiver": Text(
@@ -153,15 +157,15 @@ def words(notice: Notice, language: str) -> str:
 
 def pack(text_id: str, detail: Mapping[str, str | int | float]) -> str:
     """A sentence as it is stored in ``Collector.status_text``, free of language."""
-    short = {name: value[:150] if isinstance(value, str) else value for name, value in detail.items()}
-    packed = json.dumps([text_id, short], ensure_ascii=False)
-    shorter = dict(detail)
-    for name in sorted(detail, key=lambda name: -len(str(detail[name]))):  # the longest gives way first
+    for most in (150, 80, 40, 20):
+        short = {
+            name: value if not isinstance(value, str) or len(value) <= most else f"{value[:most]}..."
+            for name, value in detail.items()
+        }
+        packed = json.dumps([text_id, short], ensure_ascii=False)
         if len(packed) <= STATUS_LENGTH:
-            break
-        shorter[name] = "..."
-        packed = json.dumps([text_id, shorter])
-    return packed
+            return packed
+    return json.dumps([text_id, dict.fromkeys(detail, "...")])
 
 
 def unpack(status_text: str, language: str) -> str:

@@ -32,13 +32,23 @@ def tidy(now: datetime | None = None) -> dict[str, int]:
         " WHERE slot_at < %s LIMIT %s)",
         old,
     )
+    hours = _delete(
+        "DELETE FROM meters_receiverhour WHERE id IN (SELECT id FROM meters_receiverhour"
+        " WHERE hour_at < %s LIMIT %s)",
+        old,
+    )
     if connection.vendor == "sqlite":
         # The query planner's statistics; PostgreSQL sees to them itself. In a transaction that waits for its turn to
         # write: outside of one SQLite reads first, and then refuses to write when somebody else just has.
         with connection.cursor() as cursor, transaction.atomic():
             cursor.execute("PRAGMA analysis_limit = 400")
             cursor.execute("PRAGMA optimize")
-    return {"strangers": strangers, "raw telegrams": raw, "partitions": ensure_partitions(connection, now)}
+    return {
+        "strangers": strangers,
+        "raw telegrams": raw,
+        "receiver hours": hours,
+        "partitions": ensure_partitions(connection, now),
+    }
 
 
 def _delete(statement: str, before: int) -> int:

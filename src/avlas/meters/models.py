@@ -274,12 +274,34 @@ class Collector(models.Model):
     last_heard_at = models.DateTimeField(null=True, blank=True)
     telegrams = models.BigIntegerField(default=0)
     damaged = models.BigIntegerField(default=0)
+    device = models.JSONField(
+        default=dict, blank=True
+    )  # what the receiver says of itself: model, serial, ...
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "name"], name="collector_name")]
 
     def __str__(self) -> str:
         return self.name
+
+
+class ReceiverHour(models.Model):
+    """What one receiver heard in one hour; an hour without a row is one in which it was not listened to."""
+
+    collector = models.ForeignKey(Collector, models.CASCADE, related_name="hours")
+    hour_at = UtcSecondsField()  # the hour's start
+    seconds = models.IntegerField(default=0)  # how long of it the line was open
+    telegrams = models.IntegerField(default=0)
+    damaged = models.IntegerField(default=0)
+    meters = models.IntegerField(
+        default=0
+    )  # addresses heard; at least that many, if it was started within the hour
+    signals = models.JSONField(default=dict)  # {"-71": 12}: telegrams by signal strength in whole dBm
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["collector", "hour_at"], name="receiver_hour_moment")
+        ]
 
 
 class MeterState(models.Model):
