@@ -58,6 +58,14 @@ COMMANDS = [
         "run_collect",
     ),
     Command(
+        "receivers",
+        "avlas.collect.commands",
+        "find out which receivers are plugged in",
+        "ta reda på vilka mottagare som är inkopplade",
+        "add_receivers_arguments",
+        "run_receivers",
+    ),
+    Command(
         "import",
         "avlas.collect.commands",
         "read files with recorded telegrams",

@@ -412,7 +412,7 @@ class Collecting:
             return
         if found and not self._unusually_silent:
             since = f"{found[0].since:%Y-%m-%d %H:%M}"
-            detail = {"since": since, "expected": round(found[0].expected)}
+            detail: dict[str, str | int | float] = {"since": since, "expected": round(found[0].expected)}
             self._say(Notice("warning", "unusually_silent", detail))
         elif self._unusually_silent and not found:
             self._say(Notice("info", "heard_again"))

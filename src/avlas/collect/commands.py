@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from avlas.collect.detect import Found
     from avlas.meters.ingest import IngestResult
     from avlas.meters.models import Collector
     from avlas.system.models import Utility
@@ -113,6 +115,68 @@ def _free_name(utility: Utility, wanted: str) -> str:
         name = f"{wanted[:70]} ({number})"
         number += 1
     return name
+
+
+# ---- avlas receivers
+
+
+def add_receivers_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``avlas receivers``."""
+    parser.add_argument("--json", action="store_true", help=say("receivers_json"))
+
+
+def run_receivers(args: argparse.Namespace) -> int:
+    """List what is plugged in, with the spec to use. Exit status 1: no receiver was found."""
+    from avlas.collect.detect import find_receivers
+
+    found = find_receivers(_used_specs())
+    for one in found:
+        if args.json:
+            print(json.dumps(as_json(one), ensure_ascii=False))
+            continue
+        by = f" ({one.by})" if one.by else ""
+        told = (
+            texts.words(one.problem, language())
+            if one.problem
+            else say(f"receivers_{one.state}", model=one.model, spec=one.spec, by=by)
+        )
+        about = " ".join(filter(None, (one.port.usb, one.port.product, one.port.serial)))
+        print(f"{one.port.path}{f' ({about})' if about else ''}: {told}")
+    if not found and not args.json:
+        print(say("receivers_none"), file=sys.stderr)
+    return 0 if any(one.state == "receiver" for one in found) else 1
+
+
+def as_json(found: Found) -> dict[str, object]:
+    """What was found at a place, for programs."""
+    return {
+        "port": found.port.path,
+        "usb": found.port.usb,
+        "product": found.port.product,
+        "serial": found.port.serial,
+        "state": found.state,
+        "kind": found.kind,
+        "model": found.model,
+        "spec": found.spec,
+        "used_by": found.by,
+        "problem": texts.words(found.problem, language()) if found.problem else "",
+        "says": dict(found.says),
+    }
+
+
+def _used_specs() -> dict[str, str]:
+    """Specs of the active receivers and their names; none while there is no database yet."""
+    import django
+
+    django.setup()
+    from django.db import DatabaseError
+
+    from avlas.meters.models import Collector
+
+    try:
+        return dict(Collector.objects.filter(active=True).values_list("spec", "name"))
+    except DatabaseError:
+        return {}
 
 
 # ---- avlas import

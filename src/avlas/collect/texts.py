@@ -64,6 +64,19 @@ TEXTS: dict[str, Text] = {
         "nothing heard since {since} UTC, though about {expected} telegrams are usual in that time",
         "inget har hörts sedan {since} UTC, fast omkring {expected} telegram är vanligt på den tiden",
     ),
+    # avlas receivers
+    "receivers_json": Text("one JSON object a line", "ett JSON-objekt per rad"),
+    "receivers_none": Text(
+        "No serial port and no software radio is plugged in.",
+        "Ingen serieport och ingen mjukvaruradio är inkopplad.",
+    ),
+    "receivers_receiver": Text("{model}; use it as {spec}", "{model}; använd den som {spec}"),
+    "receivers_unknown": Text(
+        "no receiver answers; it may be one that only speaks, or something else",
+        "ingen mottagare svarar; det kan vara en som bara talar, eller något annat",
+    ),
+    "receivers_in_use": Text("in use{by}; left alone", "används{by}; lämnas i fred"),
+    "receivers_not_asked": Text("no USB device; not asked", "ingen USB-enhet; inte tillfrågad"),
     "removed": Text("removed from the database", "borttagen ur databasen"),
     # avlas collect
     "collect_receiver": Text(

@@ -111,8 +111,8 @@ def hours_of(collector_id: int, since: datetime) -> dict[int, Hour]:
     first = since - timedelta(days=DAYS + 1, hours=1)
     rows = ReceiverHour.objects.filter(collector_id=collector_id, hour_at__gte=first)
     return {
-        int(hour_at.timestamp()): Hour(telegrams, seconds)
-        for hour_at, telegrams, seconds in rows.values_list("hour_at", "telegrams", "seconds")
+        int(row.hour_at.timestamp()): Hour(row.telegrams, row.seconds)
+        for row in rows.only("hour_at", "telegrams", "seconds")
     }
 
 

@@ -64,6 +64,7 @@ class Amber(AskingDriver[Message]):
 
     steps = (PARAMETERS, SET_MODE, SERIAL, FIRMWARE)
     optional = (SERIAL, FIRMWARE)
+    known_by = PARAMETERS
 
     def __init__(self, link_mode: str = "c1t1", model: str = "AMB8465") -> None:
         self.model = model

@@ -42,13 +42,18 @@ class AskingDriver(ABC, Generic[M]):
     """A receiver that is asked and answers; ``M`` is one whole message of its own.
 
     ``set_up`` is True once the receiver has confirmed its set-up; telegrams are handed on before that too,
-    should they come. ``model`` is the receiver as people call it.
+    should they come. ``met`` is True once it has
+    said which it is; ``model`` is the receiver as people call it.
     """
 
     steps: ClassVar[Sequence[str]]
     """The requests of the set-up in their order; the first is also the question whether it is still there."""
     optional: ClassVar[Sequence[str]] = ()
     """Steps without which the receiver hears telegrams all the same."""
+    known_by: ClassVar[str]
+    """The step that tells which receiver it is; nothing is set before."""
+    farewell: ClassVar[bytes] = b""
+    """What to send to one that was only asked who it is."""
     model: str
 
     def __init__(self, link_mode: str) -> None:
@@ -81,6 +86,7 @@ class AskingDriver(ABC, Generic[M]):
         self._warned = False
         self._identity: dict[str, str | int | float] = {}
         self.set_up = False
+        self.met = False
         self._mode = self.link_mode
         self._pending: str | None = None
         self._tries = 0
@@ -127,6 +133,16 @@ class AskingDriver(ABC, Generic[M]):
             events += self._read()
         return events
 
+    @property
+    def at_first(self) -> bool:
+        """Whether the first request is not answered yet."""
+        return self._pending == self.steps[0]
+
+    @property
+    def identity(self) -> dict[str, str | int | float]:
+        """What the receiver has said of itself: serial, firmware, ..."""
+        return dict(self._identity)
+
     # ---- from bytes to messages
 
     def _read(self) -> list[Event]:
@@ -152,6 +168,7 @@ class AskingDriver(ABC, Generic[M]):
         step = self._pending
         assert step is not None
         self._pending = None
+        self.met = self.met or step == self.known_by
         if not self.set_up:
             return self._next_step(step)
         if not self._warned:

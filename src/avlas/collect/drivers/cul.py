@@ -33,6 +33,7 @@ class Cul(AskingDriver[str]):
     """Driver for the CUL and nanoCUL (spec ``cul:``). A message is a line."""
 
     steps = (VERSION, LISTEN)
+    known_by = VERSION
     model = "CUL"
 
     def __init__(self, link_mode: str = "c1t1") -> None:

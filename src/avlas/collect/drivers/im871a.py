@@ -88,6 +88,7 @@ class Im871a(AskingDriver[Message]):
 
     steps = (PING, DEVICE_INFO, FIRMWARE_INFO, SET_CONFIG, GET_CONFIG)
     optional = (FIRMWARE_INFO, GET_CONFIG)
+    known_by = DEVICE_INFO
 
     def __init__(self, link_mode: str = "c1t1", model: str = "iM871A") -> None:
         self.model = model

@@ -86,6 +86,7 @@ class Iu891a(AskingDriver[Message]):
 
     steps = (PING, DEVICE_INFO, FIRMWARE, SET_CONFIG, GET_CONFIG)
     optional = (FIRMWARE, GET_CONFIG)
+    known_by = DEVICE_INFO
     model = "iU891A/iU893A"
 
     def __init__(self, link_mode: str = "c1t1") -> None:

@@ -36,6 +36,8 @@ class Rc1180(AskingDriver[bytes]):
     """Driver for the RC1180 (spec ``rc1180:``). A message is the prompt, the configuration, or a frame."""
 
     steps = (COMMAND_MODE, CONFIGURATION)
+    known_by = CONFIGURATION
+    farewell = LISTEN
     model = "RC1180"
 
     def __init__(self, link_mode: str = "t1") -> None:
