@@ -16,8 +16,8 @@ from tests.meters.conftest import START, Desk, forget
 from tests.meters.test_order import ready  # noqa: F401 - a fixture
 
 from avlas.decode.batch import NONE
+from avlas.meters import column_store, ordinary
 from avlas.meters import ingest as taking_in
-from avlas.meters import ordinary
 from avlas.meters.ingest import IngestResult
 from avlas.meters.keys import Who
 from avlas.meters.keys import add as add_key
@@ -336,3 +336,15 @@ def test_another_utilitys_state_of_the_same_address_is_its_own(desk, hear):
     assert sorted(MeterState.objects.values_list("utility_id", "heard")) == sorted(
         [(desk.utility.pk, 4), (other.pk, 4)]
     )
+
+
+def test_different_columns_of_a_table_may_be_updated_one_after_the_other(desk, hear):
+    """PostgreSQL keeps the table that is copied into for as long as the session lasts."""
+    desk.take_in(hear())
+    row = MeterState.objects.get()
+    column_store.update(connection, "meters_meterstate", {"id": [row.pk], "problem": ["first"]}, "id")
+    column_store.update(
+        connection, "meters_meterstate", {"id": [row.pk], "model": ["M"], "medium": ["heat"]}, "id"
+    )
+    row.refresh_from_db()
+    assert (row.problem, row.model, row.medium) == ("first", "M", "heat")

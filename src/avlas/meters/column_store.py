@@ -287,7 +287,7 @@ def update(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: s
             loading = f"updating_{table}"
             cursor.execute(
                 f"CREATE TEMP TABLE IF NOT EXISTS {loading} ON COMMIT DELETE ROWS"
-                f" AS SELECT {', '.join(columns)} FROM {table} WITH NO DATA"
+                f" AS SELECT * FROM {table} WITH NO DATA"
             )
             cursor.execute(f"TRUNCATE {loading}")
             with cursor.copy(f"COPY {loading} ({', '.join(columns)}) FROM STDIN") as copy:
