@@ -55,7 +55,8 @@ def every_address(north) -> list[str]:
     found = [reverse(name) for name in names]
     found += [reverse("meter", args=[meter.pk]) for meter in north.meters]
     found += [reverse("heard_one", args=[stranger.pk]), reverse("meter_telegrams", args=[north.meters[0].pk])]
-    return [*found, reverse("receiver_edit", args=[north.collector.pk])]
+    own = [reverse(name, args=[north.collector.pk]) for name in ("receiver", "receiver_edit")]
+    return [*found, reverse("receiver_find"), *own]
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])

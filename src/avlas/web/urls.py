@@ -3,7 +3,19 @@
 from allauth.account import views as allauth_views
 from django.urls import include, path
 
-from avlas.web.pages import account, explain, heard, home, import_file, keys, meter, meter_list, receivers
+from avlas.web.pages import (
+    account,
+    explain,
+    heard,
+    home,
+    import_file,
+    keys,
+    meter,
+    meter_list,
+    receiver,
+    receiver_find,
+    receivers,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -17,7 +29,9 @@ urlpatterns = [
     path("heard/<int:pk>/", heard.heard_one, name="heard_one"),
     path("receivers/", receivers.receivers, name="receivers"),
     path("receivers/add/", receivers.add, name="receiver_add"),
-    path("receivers/<int:pk>/", receivers.edit, name="receiver_edit"),
+    path("receivers/find/", receiver_find.receiver_find, name="receiver_find"),
+    path("receivers/<int:pk>/", receiver.receiver, name="receiver"),
+    path("receivers/<int:pk>/edit/", receivers.edit, name="receiver_edit"),
     path("receivers/<int:pk>/switch/", receivers.switch, name="receiver_switch"),
     path("receivers/<int:pk>/delete/", receivers.delete, name="receiver_delete"),
     path("import/", import_file.import_file, name="import_file"),
