@@ -169,7 +169,8 @@ class Collecting:
             if self._reading is not None:
                 await _end(self._reading)
             await self._write_status()
-            await self._write_hours()
+            with contextlib.suppress(TimeoutError):  # a database that is held up does not hold up the stop
+                await asyncio.wait_for(self._write_hours(), STOP_WITHIN)
 
     async def _collect(self) -> None:
         try:
