@@ -60,7 +60,8 @@ def every_address(north) -> list[str]:
     found += [reverse(name, args=[north.job.pk]) for name in ("job", "job_edit", "job_delete")]
     found += [
         reverse("job_run", args=[north.job.pk, north.run.pk]),
-        reverse("receiver_edit", args=[north.collector.pk]),
+        reverse("receiver_find"),
+        *(reverse(name, args=[north.collector.pk]) for name in ("receiver", "receiver_edit")),
     ]
     newest = Delivery.objects.filter(utility=north.utility).latest("pk")
     return [*found, reverse("message", args=[newest.pk]), reverse("webhook_edit", args=[newest.webhook_id])]

@@ -14,7 +14,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import numpy as np
@@ -60,6 +60,8 @@ WRITE_HOURS: Final = 30.0
 FIRST_RETRY, LAST_RETRY = 0.5, 10.0
 STOP_WITHIN: Final = 5.0
 """Seconds that a stop waits for the database before what is left is put aside."""
+ANOTHERS_WORD_COUNTS: Final = timedelta(minutes=10)
+"""So long after its last telegram the program that holds a receiver is believed to be at work."""
 NOT_RECEIVERS: Final = ("import", "api")
 
 STATUS_OF: Final = {
@@ -141,6 +143,7 @@ class Collecting:
         self._last_heard_told = 0.0
         self._changed = True
         self._device: dict[str, str | int | float] | None = None
+        self._another_has_it = False  # the receiver's port
         self._hours: dict[int, Tally] = {}
         self._hours_at = time.time()
         self._hours_written = time.monotonic()
@@ -171,7 +174,8 @@ class Collecting:
             if self._reading is not None:
                 await _end(self._reading)
             await self._write_status()
-            await self._write_hours()
+            with contextlib.suppress(TimeoutError):  # a database that is held up does not hold up the stop
+                await asyncio.wait_for(self._write_hours(), STOP_WITHIN)
 
     async def _collect(self) -> None:
         try:
@@ -322,6 +326,7 @@ class Collecting:
     def _say(self, notice: Notice) -> None:
         level = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}[notice.level]
         log.log(level, "%s: %s", self.entry.name, texts.words(notice, get_language() or "en"))
+        self._another_has_it = notice.text_id == "port_busy"
         status = STATUS_OF.get(notice.text_id, "waiting" if notice.level == "error" else None)
         if status is not None:
             self._status = (status, texts.pack(notice.text_id, notice.detail))
@@ -359,8 +364,12 @@ class Collecting:
         if not fields:
             return
         status = self._status
+        row = Collector.objects.filter(pk=self.entry.id)
+        if self._another_has_it:  # its status is that of the program that holds the port, as long as it hears
+            lately = datetime.now(UTC) - ANOTHERS_WORD_COUNTS
+            row = row.exclude(status="running", last_heard_at__gte=lately)
         try:
-            await self._database.run(Collector.objects.filter(pk=self.entry.id).update, **fields)
+            await self._database.run(row.update, **fields)
         except Error:
             return
         if self._device is device:

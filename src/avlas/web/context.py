@@ -55,7 +55,11 @@ SECTIONS = (
         "antenna",
         (
             Entry("heard", _("Heard"), ("heard_one",)),
-            Entry("receivers", _("Receivers"), ("receiver_add", "receiver_edit", "receiver_delete")),
+            Entry(
+                "receivers",
+                _("Receivers"),
+                ("receiver", "receiver_find", "receiver_add", "receiver_edit", "receiver_delete"),
+            ),
             Entry("import_file", _("Import a file"), needs=Permission.READING_MANAGEMENT),
             Entry("explain", _("Explain a telegram")),
             Entry("jobs", _("Jobs"), ("job", "job_run", "job_add", "job_edit", "job_delete")),

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext, ngettext_lazy
 
 from avlas.collect import texts as collect_texts
 from avlas.meters.models import Collector, Meter, MeterState, State
+from avlas.meters.receiver_silence import silent_receivers
 from avlas.system.models import Delivery, DeliveryStatus, Job, Permission
 from avlas.web import formats
 from avlas.web.pages.access import PageRequest, page, rows, rows_and_installation
@@ -25,8 +26,8 @@ from avlas.web.pages.receivers import STATUS_TEXTS, STATUS_TONES, is_receiver
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
-SILENT_AFTER: Final = timedelta(minutes=30)
-"""A running receiver that has heard nothing for this long needs a look."""
+    from avlas.meters.receiver_silence import SilentReceiver
+
 _NEWEST: Final = 10
 _UNDELIVERED_FOR: Final = timedelta(days=7)
 _STATES_TO_SEE_TO: Final = {
@@ -166,11 +167,14 @@ def _undelivered(request: PageRequest, now: datetime) -> list[Todo]:
 
 
 def _todos(
-    counts: dict[str, int], receivers: list[Collector], now: datetime, allowed: frozenset[str]
+    counts: dict[str, int],
+    receivers: list[Collector],
+    silent: list[SilentReceiver],
+    allowed: frozenset[str],
 ) -> list[Todo]:
     found = []
     for one in receivers:
-        href = reverse("receivers")
+        href = reverse("receiver", args=[one.pk])
         if one.active and one.status == "failed":
             found.append(
                 Todo(
@@ -180,21 +184,16 @@ def _todos(
                     _("Look"),
                 )
             )
-        elif (
-            one.active
-            and one.status == "running"
-            and one.last_heard_at
-            and now - one.last_heard_at > SILENT_AFTER
-        ):
-            text = _("%(name)s has heard nothing since %(when)s")
-            found.append(
-                Todo(
-                    text % {"name": one.name, "when": formats.date_time(one.last_heard_at)},
-                    href,
-                    _("Look"),
-                    "antenna",
-                )
+    for missed in silent:
+        text = _("%(name)s has heard nothing since %(when)s")
+        found.append(
+            Todo(
+                text % {"name": missed.collector.name, "when": formats.date_time(missed.since)},
+                reverse("receiver", args=[missed.collector.pk]),
+                _("Look"),
+                "antenna",
             )
+        )
     for state, icon in _STATES_TO_SEE_TO.items():
         if count := counts[state]:
             import_keys = state == "no_key" and Permission.DEVICE_AND_CUSTOMER_MANAGEMENT in allowed
@@ -253,7 +252,7 @@ def _live(request: PageRequest) -> dict[str, Any]:
         "tiles": _tiles(counts),
         "todos": _failing_jobs(request)
         + _undelivered(request, now)
-        + _todos(counts, receivers, now, request.allowed),
+        + _todos(counts, receivers, silent_receivers(request.utility.pk, now), request.allowed),
         "receivers": receivers,
         "newest": list(newest[:_NEWEST]),
         "status_texts": STATUS_TEXTS,

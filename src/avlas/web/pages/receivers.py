@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from avlas.collect.drivers import kinds
 from avlas.collect.spec import SpecError, parse_spec
 from avlas.meters.models import Collector, Telegram
+from avlas.meters.receiver_silence import silent_receivers
 from avlas.system.models import Permission
 from avlas.web.pages.access import PageRequest, find, page, record, rows
 
@@ -194,6 +195,7 @@ def receivers(request: PageRequest) -> HttpResponse:
         "link_modes": LINK_MODES,
         "status_texts": STATUS_TEXTS,
         "status_tones": STATUS_TONES,
+        "silent": {one.collector.pk for one in silent_receivers(request.utility.pk)},
         "may_change": Permission.SYSTEM_CONFIGURATION in request.allowed,
     }
     fragment = request.htmx and not request.htmx.boosted

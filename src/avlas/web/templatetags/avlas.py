@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from django.template.context import RequestContext
     from django.utils.safestring import SafeString
 
+    from avlas.collect.drivers.heard import Notice
     from avlas.decode.explain import Row
     from avlas.system.models import JobLine, JobRun
 
@@ -205,6 +206,12 @@ def clock_error(seconds: int) -> str:
 def collector_text(status_text: str) -> str:
     """What a collector says about itself, in the reader's language."""
     return collect_texts.unpack(status_text, formats.language())
+
+
+@register.filter
+def notice_text(notice: Notice) -> str:
+    """What a receiver's notice says, in the reader's language."""
+    return collect_texts.words(notice, formats.language())
 
 
 @register.filter
