@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from tests.meters import other_process
@@ -32,6 +33,17 @@ def runs(_tell):
 
 def standing(_tell):
     return list(Job.objects.filter(standing=True).values_list("kind", flat=True))
+
+
+def wait_until_it_listens(worker):
+    """Until the process has its own answer to SIGTERM: one that another worker left no job may still be starting."""
+    for _ in range(600):
+        with Path(f"/proc/{worker.pid}/status").open(encoding="utf-8") as file:
+            caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt"))
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker never listened for SIGTERM")
 
 
 def start(address, tmp_path, *arguments):
@@ -59,6 +71,7 @@ def test_several_workers_share_and_stop_when_told(tmp_path):
                 break
             time.sleep(0.2)
         for worker in workers:
+            wait_until_it_listens(worker)
             worker.send_signal(signal.SIGTERM)
         assert [worker.wait(30) for worker in workers] == [0, 0]
     assert [(status, attempts) for status, attempts, _ in found] == [("done", 1)] * 3

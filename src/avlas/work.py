@@ -36,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Work until stopped, or once; gives the exit status."""
+    """Work until stopped, or once; gives the exit status. Told to stop while still starting, it ends in order too."""
+    stop = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: stop.set())
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "avlas.settings")
     import django
 
@@ -44,11 +48,6 @@ def run(args: argparse.Namespace) -> int:
     from avlas.job_kinds import KINDS
     from avlas.notify.sending import send_one
     from avlas.system import jobs
-
-    stop = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stop.set())
 
     def do_a_job() -> bool:
         return jobs.work_once(KINDS, stop)

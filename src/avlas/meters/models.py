@@ -235,6 +235,32 @@ class Installation(models.Model):
         ]
 
 
+class Group(models.Model):
+    """A utility's own collection of meters: an area, a reading round, a list to keep an eye on."""
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    name = models.CharField(max_length=80)
+    note = models.CharField(max_length=300, blank=True)
+    meters = models.ManyToManyField(Meter, through="GroupMember", related_name="groups")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "name"], name="group_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMember(models.Model):
+    """That a meter is in a group; it may be in any number of them."""
+
+    group = models.ForeignKey(Group, models.CASCADE, related_name="members")
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="memberships")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["group", "meter"], name="group_member_once")]
+
+
 class Key(models.Model):
     """A meter's AES key, encrypted at rest; it may arrive before its meter is known or heard."""
 
