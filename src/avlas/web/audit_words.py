@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 AREAS: Final[dict[str, Promise]] = {
     "access": _("Access"),
     "backup": _("Backup"),
+    "data": _("Data taken out"),
     "jobs": _("Jobs"),
     "keys": _("Keys"),
     "mail": _("Mail server"),
@@ -41,6 +42,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "backup.master_key_kept": _("Backed up the master key"),
     "backup.moved": _("Moved to PostgreSQL"),
     "backup.restored": _("Restored a backup"),
+    "data.exported": _("Exported a list"),
     "jobs.added": _("Added a job"),
     "jobs.changed": _("Changed a job"),
     "jobs.paused": _("Paused a job"),
