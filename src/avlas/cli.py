@@ -113,6 +113,7 @@ COMMANDS = [
         "add_move_arguments",
         "run_move",
     ),
+    Command("map", "avlas.operation.map_commands", "maps for the pages", "kartor för sidorna"),
     Command("decode", "avlas.decode.command", "explain telegrams", "förklara telegram"),
     Command(
         "families",

@@ -191,7 +191,13 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [PACKAGE / "web" / "static"]
+STATICFILES_DIRS: list[Any] = [PACKAGE / "web" / "static"]
+BROWSER_MODULES = PACKAGE.parent.parent / "node_modules"  # installed by ./run from package-lock.json
+STATICFILES_DIRS += [
+    (f"modules/{name}", BROWSER_MODULES / name / "dist")
+    for name in ("maplibre-gl", "pmtiles")
+    if (BROWSER_MODULES / name / "dist").is_dir()
+]
 WHITENOISE_USE_FINDERS = True  # served from the package: nothing to collect before the start
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

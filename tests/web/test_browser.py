@@ -51,7 +51,7 @@ def signed_in(watched: Page, site, north) -> Page:
 
 def every_address(north) -> list[str]:
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
-    names = ["home", "meters", "heard", "receivers", "receiver_add", "import_file", "explain", "keys", "key_import",
+    names = ["home", "meters", "map", "utility_settings", "heard", "receivers", "receiver_add", "import_file", "explain", "keys", "key_import",
              "key_add", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
@@ -263,3 +263,41 @@ def test_without_scripts_everything_still_works(browser, site, north):
     page.get_by_role("button", name=f"Lägg till {stranger.identification}").click()
     expect(page.get_by_text("1 mätare tillagd")).to_be_visible()
     context.close()
+
+
+@pytest.fixture
+def on_the_map(north):
+    """The first meter's metering point has a position."""
+    north.point.latitude, north.point.longitude = 59.25, 16.5
+    north.point.save()
+    return north.meters[0]
+
+
+def test_the_map_shows_a_meter_and_puts_it_into_a_group(signed_in, site, north, on_the_map):
+    signed_in.goto(f"{site}/map/")
+    signed_in.wait_for_selector("#map[data-ready]", timeout=60_000)
+    expect(signed_in.locator("#in-view").get_by_role("link", name=north.point.address)).to_be_visible()
+    box = signed_in.locator("#map").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    signed_in.mouse.click(*middle)
+    expect(signed_in.locator(".maplibregl-popup").get_by_text(on_the_map.serial)).to_be_visible()
+    signed_in.keyboard.press("Escape")
+    signed_in.get_by_role("button", name="Välj genom att rita").click()
+    signed_in.mouse.move(middle[0] - 80, middle[1] - 80)
+    signed_in.mouse.down()
+    for across, down in ((80, -80), (80, 80), (-80, 80), (-80, -80)):
+        signed_in.mouse.move(middle[0] + across, middle[1] + down, steps=4)
+    signed_in.mouse.up()
+    expect(signed_in.get_by_text("Valda mätare: 1")).to_be_visible()
+    signed_in.get_by_label("Den nya gruppens namn").fill("Kajen")
+    signed_in.get_by_role("button", name="Lägg till", exact=True).click()
+    expect(signed_in.get_by_text("1 mätare lades i Kajen.")).to_be_visible()
+    expect(signed_in.get_by_label("Grupp", exact=True).locator("option:checked")).to_have_text("Kajen")
+
+
+def test_a_browser_that_cannot_draw_says_so(signed_in, site, on_the_map):
+    signed_in.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    signed_in.goto(f"{site}/map/")
+    expect(signed_in.get_by_text("kan inte rita kartan")).to_be_visible()
+    signed_in.get_by_role("link", name="Listan visar samma mätare.").click()
+    expect(signed_in.get_by_role("heading", name="Mätare", exact=True)).to_be_visible()

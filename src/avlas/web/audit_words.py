@@ -21,6 +21,7 @@ AREAS: Final[dict[str, Promise]] = {
     "meter": _("Meters"),
     "receivers": _("Receivers"),
     "telegrams": _("Telegrams"),
+    "utility": _("Utility"),
     "webhooks": _("Webhooks"),
 }
 
@@ -72,6 +73,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "receivers.started": _("Started a receiver"),
     "receivers.stopped": _("Stopped a receiver"),
     "telegrams.imported": _("Imported telegrams"),
+    "utility.changed": _("Changed the utility's settings"),
     "webhooks.added": _("Added a webhook"),
     "webhooks.changed": _("Changed a webhook"),
     "webhooks.removed": _("Removed a webhook"),

@@ -48,7 +48,10 @@ SECTIONS = (
     Section(
         _("Meters"),
         "meter",
-        (Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),),
+        (
+            Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),
+            Entry("map", _("Map")),
+        ),
     ),
     Section(
         _("Operation"),
@@ -80,6 +83,7 @@ SECTIONS = (
                 ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
+            Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry("users", _("Users"), ("user_add", "user_edit", "user_link"), Permission.ACCESS_CONTROL),
             Entry("roles", _("Roles"), needs=Permission.ACCESS_CONTROL),
             Entry(

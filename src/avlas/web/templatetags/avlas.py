@@ -88,6 +88,12 @@ def icon(name: str, label: str = "") -> SafeString:
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', address)
 
 
+@register.simple_tag
+def street_view(latitude: float, longitude: float) -> str:
+    """The address of a picture taken from the street at a place (degrees, WGS84)."""
+    return f"https://www.google.com/maps/@?api=1&map_action=pano&viewpoint={latitude:.6f},{longitude:.6f}"
+
+
 @register.filter
 def medium(value: str) -> str:
     """A medium in the reader's language."""
