@@ -351,6 +351,8 @@ class _Maker:
         if meaning.kind != vif.NUMBER:
             raise NotPlannable(f"{code} is no plain number")
         if coding == _REAL:
+            if meaning.offset is not None:
+                raise NotPlannable(f"{code} is a real number with a constant added")
             factors = [float(factor)]
             if sound.value is not None and meaning.quantity != sound.quantity:
                 factors = self._name_scale(record, meaning) + factors
