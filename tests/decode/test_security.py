@@ -192,6 +192,13 @@ def test_a_day_after_which_the_records_make_no_sense_is_not_taken():
         telegram(wireless(des(DATED, other, mode=3)), DES_KEY)
 
 
+def test_of_two_days_that_would_do_none_is_taken():
+    """Another date than the clock's stands plainly among the records; both leave records that can be read."""
+    frame = des(f"0459 {DAY}0000 026C {DAY} 026C 923B", IN_VECTOR, mode=3)
+    with pytest.raises(Unsupported, match="day"):
+        telegram(wireless(frame), DES_KEY)
+
+
 @pytest.mark.parametrize("mode", [2, 3])
 def test_des_with_no_key_or_a_wrong_one(mode):
     frame = wireless(des(DATED, IN_VECTOR if mode == 3 else bytes(8), mode=mode))

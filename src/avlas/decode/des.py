@@ -2,8 +2,8 @@
 
 The low byte of the configuration field counts the encrypted bytes, whole blocks of eight; they begin with 2F 2F.
 Mode 2 has an initial vector of zeros. Mode 3 has identification(4) manufacturer(2) and the day on which the meter
-encrypted(2, type G): only the last two bytes of the first block depend on that day, so it is read from the date the
-telegram itself says, and proved by the records that follow from it.
+encrypted(2, type G). Only the last two bytes of the first block depend on that day, so it is taken from the meter's
+clock that the telegram itself tells, when with it all is made of sound records and no other day would do.
 
 DES keys can be found by trying them all. What was read this way proves nothing: it ranks with content in clear.
 """
@@ -27,11 +27,8 @@ MODES = (2, 3)
 KEY_LENGTH = 8
 _BLOCK = 8
 _DAY_AT = 6  # in the first block and the initial vector
-_DATES = (
-    (b"\x02\x6c", 2),
-    (b"\x04\x6d", 4),
-    (b"\x06\x6d", 5),
-)  # DIF and VIF, and where the day stands after them
+# DIF and VIF of a meter's clock: where the day stands in the data
+_CLOCKS = {b"\x02\x6c": 0, b"\x04\x6d": 2, b"\x06\x6d": 3}
 
 
 def encrypted_length(configuration: int) -> int:
@@ -43,10 +40,10 @@ def encrypted_length(configuration: int) -> int:
 
 
 def decrypted(mode: int, key: bytes, sender: bytes, content: bytes, clear: bytes) -> bytes:
-    """The encrypted ``content`` in clear; ``clear`` is what follows it, unencrypted.
+    """What the key makes of the encrypted ``content``: begins with 2F 2F when it fits. ``clear`` is what follows.
 
     ``key``: 8 bytes, or 16 of which the first 8 count. ``sender``: the meter's address bytes in link order. Raises
-    WrongKey, and Unsupported when mode 3 does not say the day.
+    WrongKey for a key of another length, Unsupported when mode 3 does not say the day.
     """
     if len(key) not in (KEY_LENGTH, 2 * KEY_LENGTH):
         raise WrongKey(f"the key has {len(key)} bytes; DES needs {KEY_LENGTH} (16 hexadecimal digits)")
@@ -54,17 +51,14 @@ def decrypted(mode: int, key: bytes, sender: bytes, content: bytes, clear: bytes
     # the same key three times makes plain DES of triple DES
     cipher = Cipher(TripleDES(key[:KEY_LENGTH] * 3), CBC(initial)).decryptor()
     found = cipher.update(content) + cipher.finalize()
-    if found[:2] != CHECK:
-        raise WrongKey(f"decrypted with mode {mode} it does not begin with 2F 2F: the key does not fit")
-    if mode == 2:
+    if mode == 2 or found[: len(CHECK)] != CHECK:
         return found
-    for day in _days(found + clear):
-        whole = _with_day(found, day)
-        if _says(whole + clear, day):
-            return whole
-    raise Unsupported(
-        "security mode 3 needs the day on which the meter encrypted: the telegram does not say it"
-    )
+    fitting = {whole for day in _days(found + clear) if _says((whole := _with_day(found, day)) + clear, day)}
+    if len(fitting) != 1:
+        raise Unsupported(
+            "security mode 3 needs the day on which the meter encrypted: the telegram does not say it"
+        )
+    return fitting.pop()
 
 
 def _with_day(found: bytes, day: bytes) -> bytes:
@@ -73,23 +67,20 @@ def _with_day(found: bytes, day: bytes) -> bytes:
 
 
 def _days(content: bytes) -> Iterator[bytes]:
-    """Every two bytes that may be the telegram's own day."""
-    for mark, after in _DATES:
+    """Every two bytes that may be the day of the meter's clock and do not depend on the day themselves."""
+    for mark, place in _CLOCKS.items():
         at = content.find(mark)
         while at >= 0:
-            day = content[at + after : at + after + 2]
-            if len(day) == 2 and not _DAY_AT - 2 < at + after < _BLOCK:
-                yield day
+            start = at + len(mark) + place
+            if start + 2 <= min(len(content), _DAY_AT) or _BLOCK <= start <= len(content) - 2:
+                yield content[start : start + 2]
             at = content.find(mark, at + 1)
 
 
 def _says(content: bytes, day: bytes) -> bool:
-    """Whether all of it are records and one of them, of storage 0, is a date of this day."""
+    """Whether all of it are sound records and one of them is a clock of this day."""
     walk = records.Walk(content, len(CHECK), len(content), lambda *_: None)
-    marks = {mark: after - len(mark) for mark, after in _DATES}
+    clocks = [(one, _CLOCKS.get(one.dib + one.vib)) for one in walk.records]
     return not walk.broken and any(
-        marks.get(one.dib + one.vib) is not None
-        and one.data[marks[one.dib + one.vib] :][:2] == day
-        and one.value is not None
-        for one in walk.records
+        place is not None and one.data[place : place + 2] == day and not one.error for one, place in clocks
     )

@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 _CRC = 2
 _RESIDUE = en_13757(en_13757(b"").to_bytes(_CRC, "big"))
 _BYTES = [bytes([number]) for number in range(256)]
-_BEFORE, _AFTER = (
-    bytes(BLOCK_A),
-    bytes(1),
-)  # so that whole blocks, and the L-field of an empty frame, can be read
+# so that whole blocks can be read, and the L-field of an empty frame
+_BEFORE, _AFTER = bytes(BLOCK_A), bytes(1)
 _ROWS = 1024  # frames at a time: what is worked on then stays in the processor's cache
 _FEW = 16  # below, one by one is quicker
 # of a row of 16 bytes the last n, n from 0 to 16, as two words
