@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _BETWEEN = re.compile(r"[_|:]")
-_KEY_LENGTH = 32
+_KEY_LENGTHS = (32, 16)
 _INTEGERS = (1, 2, 3, 4, 6, 7)  # data fields of the DIF
 
 
@@ -286,9 +286,9 @@ def parse_line(line: str, default_key: bytes | None) -> tuple[bytes, bytes | Non
 
 
 def hexadecimal_key(text: str) -> bytes:
-    """A key of 16 bytes from its digits. Raises ArgumentTypeError with what is wrong."""
-    if len(text) != _KEY_LENGTH:
-        raise argparse.ArgumentTypeError(f"a key is {_KEY_LENGTH} hexadecimal digits, not {len(text)}")
+    """A key of 16 bytes, or 8 for DES, from its digits. Raises ArgumentTypeError with what is wrong."""
+    if len(text) not in _KEY_LENGTHS:
+        raise argparse.ArgumentTypeError(f"a key is 32 hexadecimal digits (16 for DES), not {len(text)}")
     if not _HEX.fullmatch(text):
         raise argparse.ArgumentTypeError("there is another sign than hexadecimal digits in the key")
     return bytes.fromhex(text)

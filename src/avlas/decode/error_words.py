@@ -92,6 +92,19 @@ _PATTERNS = tuple(
             r"nyckeln har \1 byte; AES-128 behöver \2 (32 hexadecimala siffror)",
         ),
         (
+            rf"the key has {_N} bytes; DES needs {_N} \(16 hexadecimal digits\)",
+            r"nyckeln har \1 byte; DES behöver \2 (16 hexadecimala siffror)",
+        ),
+        (
+            rf"{_N} encrypted bytes are announced: DES has blocks of {_N}",
+            r"\1 krypterade byte utlovas: DES har block om \2",
+        ),
+        (rf"{_N} encrypted bytes are announced, {_N} are there", r"\1 krypterade byte utlovas, \2 finns"),
+        (
+            r"security mode 3 needs the day on which the meter encrypted: the telegram does not say it",
+            "säkerhetsläge 3 behöver dagen då mätaren krypterade: telegrammet säger inte vilken det var",
+        ),
+        (
             r"the MAC does not fit: the key is not this meter's",
             "MAC stämmer inte: nyckeln är inte den här mätarens",
         ),
@@ -211,7 +224,10 @@ _PATTERNS = tuple(
             r"a line is HEX or HEX KEY; there are more words in it",
             "en rad är HEX eller HEX NYCKEL; här står fler ord",
         ),
-        (rf"a key is {_N} hexadecimal digits, not {_N}", r"en nyckel är \1 hexadecimala siffror, inte \2"),
+        (
+            rf"a key is {_N} hexadecimal digits \({_N} for DES\), not {_N}",
+            r"en nyckel är \1 hexadecimala siffror (\2 för DES), inte \3",
+        ),
         (
             r"there is another sign than hexadecimal digits in the key",
             "nyckeln har andra tecken än hexadecimala siffror",
