@@ -39,8 +39,10 @@ HELP: Final = {
     # decode
     "a telegram; without any: one a line on stdin": "ett telegram; utan något: ett per rad på standard in",
     "the meter's key, 32 hexadecimal digits": "mätarens nyckel, 32 hexadecimala siffror",
-    "a: wireless, begins with the L-field, no link CRCs; a-crc, b-crc: with them; wired: 68 .. 16": (
-        "a: radio, börjar med L-fältet, utan länkens CRC; a-crc, b-crc: med dem; wired: 68 .. 16"
+    "a: wireless, begins with the L-field, no link CRCs; a-crc, b-crc: with them; wired: 68 .. 16; "
+    "kmp: a frame of an optical head, 40 or 80 .. 0D": (
+        "a: radio, börjar med L-fältet, utan länkens CRC; a-crc, b-crc: med dem; wired: 68 .. 16; "
+        "kmp: en ram från ett optiskt huvud, 40 eller 80 .. 0D"
     ),
     "take wired frames whose length or check sum is wrong for what they hold": (
         "ta trådbundna ramar med fel längd eller kontrollsumma för vad de innehåller"
