@@ -69,6 +69,8 @@ def test_stuffing(plain, sent):
         ("403f020d", "2 bytes between start and stop are too few: address, command and CRC are four"),
         ("403f1b0d", "byte 1B at place 2 is the last one: the byte it stands for is missing"),
         ("403f1b120d", "1B 12 at place 2 stands for no byte: damaged"),
+        ("803f01058a0d00", "the frame ends with 00 instead of the stop byte 0D"),
+        ("803f01058a0d403f0d", "the frame ends at place 5, and 3 bytes follow: one frame at a time"),
         ("403f0240120d", "byte 40 at place 3 never stands bare inside a frame: damaged"),
     ],
 )

@@ -214,6 +214,10 @@ _PATTERNS = tuple(
             rf"1B {_N} at place {_N} stands for no byte: damaged",
             r"1B \1 på plats \2 står inte för någon byte: skadad",
         ),
+        (
+            rf"the frame ends at place {_N}, and {_N} bytes follow: one frame at a time",
+            r"ramen slutar på plats \1, och \2 byte följer: en ram i taget",
+        ),
         (rf"start byte {_N} is neither 80 nor 40", r"startbyten \1 är varken 80 eller 40"),
         (
             rf"the frame ends with {_N} instead of the stop byte 0D",

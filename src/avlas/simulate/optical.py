@@ -44,8 +44,13 @@ _COUNTED: dict[int, tuple[str, int, int, float]] = {
     175: ("error_hours", _H, 0, 1),
     1004: ("operating_hours", _H, 0, 1),
 }
+# Counters that every meter has, and that stand at 0 where it is not set up for them.
+_OPTIONAL = frozenset({"energy_cooling_kwh", "tariff_2", "tariff_3", "input_a", "input_b"})
 _INFO, _SERIAL, _CLOCK, _DATE, _STAMP = 99, 1001, 1002, 1003, 348
 _PASSWORD = 0x1234
+_TYPE_AND_SOFTWARE = bytes.fromhex(
+    "00040601"
+)  # a 601 with Pt100, F1: the numbers of other types are not public
 
 
 def crc(body: bytes) -> int:
@@ -95,12 +100,11 @@ class OpticalMeter:
         *,
         seed: int = 1,
         new: bool = True,
-        type_number: int = 0x0004,
         info_code: int = 0,
         echo: bool = True,
         longest: int = 230,
     ) -> None:
-        self.meter, self.seed, self.new, self.type_number = meter, seed, new, type_number
+        self.meter, self.seed, self.new = meter, seed, new
         self.info_code, self.echo, self.longest = info_code, echo, longest
         self.asleep, self.damage, self.ignore, self.noise = False, 0, 0, b""
         self.target_date = 101  # mmdd, the one register that may be written
@@ -161,7 +165,7 @@ class OpticalMeter:
         """The data of an answer; None for what this meter does not know."""
         if address == METER:
             if command == 0x01:
-                return self.type_number.to_bytes(2, "big") + b"\x06\x01"  # software F1
+                return _TYPE_AND_SOFTWARE
             if command == 0x02:
                 return int(self.meter.identification).to_bytes(4, "big")
             if command == 0x10:
@@ -213,7 +217,8 @@ class OpticalMeter:
         """Unit, sign and exponent, integer of a register at ``at``; ``shown`` is what the clock says."""
         if number in _COUNTED:
             code, unit, exponent, scale = _COUNTED[number]
-            exact = samples.values(self.meter, at, self.seed)[code] / scale * 10**-exponent
+            unused = code in _OPTIONAL and code not in self.meter.type.registers
+            exact = 0 if unused else samples.values(self.meter, at, self.seed)[code] / scale * 10**-exponent
             # A counter shows whole steps; one told in floating point may lie a hair below itself.
             amount = round(exact) if unit in _MOMENTARY else int(exact + 1e-6)
             size = 0x40 | -exponent if exponent < 0 else exponent

@@ -95,6 +95,11 @@ def parse(raw: bytes) -> Frame:
         raise FrameError(f"start byte {raw[0]:02X} is neither 80 nor 40")
     if raw[-1] != STOP or len(raw) < 2:
         raise FrameError(f"the frame ends with {raw[-1]:02X} instead of the stop byte 0D")
+    end = raw.index(STOP)  # stuffed inside a frame, so the first one is its end
+    if end < len(raw) - 1:
+        raise FrameError(
+            f"the frame ends at place {end}, and {len(raw) - 1 - end} bytes follow: one frame at a time"
+        )
     body = unstuff(raw[1:-1])
     if len(body) < _SHORTEST_BODY:
         raise FrameError(
