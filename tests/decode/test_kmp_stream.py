@@ -63,7 +63,7 @@ def test_a_start_byte_in_the_noise_costs_nothing():
 def test_a_damaged_echo_does_not_hide_the_answer():
     exchange, sent = asking(kmp.GetSerialNo())
     broken = sent[:2] + b"\x55" + sent[3:]
-    assert kinds(exchange.hear(broken + SERIAL)) == ["Damaged", "Answered"]
+    assert kinds(exchange.hear(broken + SERIAL)) == ["Noise", "Answered"]
 
 
 def test_an_order_is_acknowledged_and_only_then():
@@ -95,6 +95,12 @@ def test_an_answer_that_breaks_off():
     (event,) = exchange.give_up()
     assert (event.raw, event.error.message) == (SERIAL[:-1], "the frame breaks off: its stop byte never came")
     assert kinds(exchange.hear(SERIAL)) == ["Unexpected"]
+
+
+def test_half_an_echo_is_no_answer_that_broke_off():
+    exchange, sent = asking(kmp.GetSerialNo())
+    exchange.hear(sent[:-1])
+    assert exchange.give_up() == (kmp.Noise(sent[:-1]),)
 
 
 def test_a_new_request_forgets_half_an_answer():

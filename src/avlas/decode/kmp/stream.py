@@ -57,7 +57,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A frame that cannot be read, and why."""
+    """A frame from the meter that cannot be read, and why."""
 
     raw: bytes
     error: DecodeError
@@ -94,12 +94,14 @@ class Exchange:
         return self._sent
 
     def give_up(self) -> tuple[Event, ...]:
-        """The meter had time enough: wait no longer. A frame that had begun is told as damaged."""
+        """The meter had time enough: wait no longer. An answer that had begun is told as damaged."""
         self._request = None
         raw = bytes(self._heard)
         self._heard.clear()
         if not raw:
             return ()
+        if raw[0] != FROM_METER:
+            return (Noise(raw),)
         return (Damaged(raw, FrameError("the frame breaks off: its stop byte never came")),)
 
     def hear(self, data: bytes) -> tuple[Event, ...]:
@@ -137,8 +139,8 @@ class Exchange:
             return Echo(raw)
         try:
             message = decode(raw)
-        except DecodeError as error:
-            return Damaged(raw, error)
+        except DecodeError as error:  # a broken echo says nothing about the answer
+            return Damaged(raw, error) if raw[0] == FROM_METER else Noise(raw)
         request, content = self._request, message.content
         if (
             request is None
