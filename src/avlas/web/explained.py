@@ -39,9 +39,9 @@ def explained(
 ) -> Shown:
     """Explain ``frame`` with ``key``, or with the key the utility holds for its meter.
 
-    ``form`` is the decoder's format or "kmp", an optical head's frame; given none it is "wired" or "a" (without link CRCs, as rows keep
-    frames). ``by_hand``: a person pasted it; content in clear is then read even where the header announces
-    encryption.
+    ``form`` is the decoder's format or "kmp", an optical head's frame; given none it is "wired" or "a" (without
+    link CRCs, as rows keep frames). ``by_hand``: a person pasted it; content in clear is then read even where the
+    header announces encryption.
     """
     if form == "kmp":
         return _optical(frame)
