@@ -131,6 +131,7 @@ def test_values(unit, sign_exponent, data, value, name):
     [
         (48, "00000000", "no value"),
         (48, "0003f865", "no such date: 260197"),
+        (49, f"{99991231:08x}", "no such date: 99991231"),
         (50, "00000536", "no such date: 1334"),
         (47, "0003a97f", "no such time: 239999"),
         (79, "00000000000000", "no value"),
@@ -489,9 +490,16 @@ def test_any_data_give_a_message_or_an_error(data, command, from_meter):
             assert found.content.frame() == built
 
 
+def four_bytes(number):
+    return number.to_bytes(4, "big")
+
+
 SHOWN_IN = [
     Decimal(10) ** n for n in range(-9, 4)
 ]  # a figure is shown in a larger or smaller unit of its kind
+DATES = st.one_of(
+    st.binary(max_size=9), st.sampled_from([99991231, 991231, 240000, 1010101, 0]).map(four_bytes)
+)
 FIELDS = st.tuples(
     st.sampled_from([*table.CODES, 348, 369, 1001, 1002, 1003]),
     st.integers(0, 100),
@@ -500,13 +508,17 @@ FIELDS = st.tuples(
 )
 
 
-@given(st.lists(FIELDS, max_size=8))
-def test_any_values_of_known_registers_mean_something_or_nothing(values):
-    data = b"".join(
+def registers_of(values):
+    """The data of an answer with these registers."""
+    return b"".join(
         number.to_bytes(2, "big") + bytes((unit, len(integer), sign_exponent)) + integer
         for number, unit, sign_exponent, integer in values
     )
-    found = kmp.decode(frame.build(0x3F, 0x10, data, from_meter=True))
+
+
+@given(st.lists(FIELDS, max_size=8))
+def test_any_values_of_known_registers_mean_something_or_nothing(values):
+    found = kmp.decode(frame.build(0x3F, 0x10, registers_of(values), from_meter=True))
     said = kmp.meaning(found.fields)
     values_sent = {field.value for field in found.fields if isinstance(field.value, Decimal | int)}
     for code, (unit, decimals) in said.sent.items():
@@ -515,6 +527,21 @@ def test_any_values_of_known_registers_mean_something_or_nothing(values):
         if any(field.exponent < -2 for field in found.fields):
             continue  # finer than the 1e-9 kWh to which joules are kept
         assert any(shown == value * scale for value in values_sent for scale in SHOWN_IN), (code, shown)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([47, 48, 49, 79]), DATES), min_size=2, max_size=2),
+    st.sampled_from([1002, 348]),
+    st.integers(0, 9),
+    st.sampled_from(["", "24:00", "00:00"]),
+)
+def test_any_dates_of_a_log_are_moments_or_nothing(stamps, second, logger, stamp):
+    data = bytes((6, logger)) + bytes.fromhex("0001 03 00000007 00000007 0000")
+    for number, (unit, integer) in zip((1003, second), stamps, strict=True):
+        data += number.to_bytes(2, "big") + bytes((unit, len(integer), 0)) + integer
+    data += bytes.fromhex("003c 02 04 00 0000a2b3")
+    found = kmp.dated(kmp.decode(frame.build(0x3F, 0xB8, data, from_meter=True)).content, stamp=stamp)
+    assert len(found) <= 1
 
 
 @given(st.binary(max_size=40))

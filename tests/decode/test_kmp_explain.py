@@ -10,13 +10,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.decode.test_command import answers, run
-from tests.decode.test_kmp import NEW_ROWS, OLD_ROWS, REQUESTS
+from tests.decode.test_kmp import FIELDS, NEW_ROWS, OLD_ROWS, REQUESTS, registers_of
 
 from avlas.decode import DecodeError, errors, kmp
+from avlas.decode.command import to_line
 from avlas.decode.error_words import error_text
 from avlas.decode.explain import render
-from avlas.decode.kmp import table, words
+from avlas.decode.kmp import frame, table, words
 from avlas.decode.kmp.explain import as_json, explain, explain_error
 from avlas.simulate import optical
 
@@ -37,6 +40,8 @@ ANSWERS = [
     "7f a1 02 01  0010 003c 03 04 43 00009c40  0010 0010 00",
     "7f a1 aa bb 05",
 ]
+
+FIELD_LISTS = st.lists(FIELDS, max_size=5)
 
 
 def framed(body, start):
@@ -240,8 +245,21 @@ def test_the_commands_json():
     assert broken == {"error": "frame_error", "message": "the frame ends with 40 instead of the stop byte 0D"}
 
 
+@given(st.one_of(st.binary(max_size=60), st.sampled_from([bytes.fromhex(body)[2:] for body in ANSWERS])), FIELD_LISTS,
+       st.sampled_from([*table.COMMANDS]), st.booleans(), st.sampled_from(["sv", "en"]))  # fmt: skip
+def test_whatever_can_be_read_can_be_explained(data, values, command, from_meter, language):
+    content = registers_of(values) if command == table.GET_REGISTER and from_meter else data
+    raw = frame.build(0x3F, command, content, from_meter=from_meter)
+    try:
+        found = kmp.decode(raw)
+    except DecodeError as error:
+        told = explain_error(error, raw, language)
+    else:
+        told = explain(found, language)
+        json.loads(to_line(as_json(found)))
+    assert render(told)
+
+
 def test_what_stands_in_json_can_be_read_back():
     for raw in FRAMES:
-        from avlas.decode.command import to_line
-
         json.loads(to_line(as_json(kmp.decode(raw))))

@@ -17,6 +17,7 @@ Value = (
 CLOCK, DATE, LONG_DATE, DAY, ASCII, BITS, DATE_AND_TIME = 47, 48, 49, 50, 54, 59, 79
 _MINUS, _EXPONENT_MINUS, _EXPONENT = 0x80, 0x40, 0x3F
 _STAMP_LENGTH = 7
+_YEARS = range(1900, 2200)  # that a whole date may be of
 
 # Code -> (unit as people write it, how many powers of ten it is larger).
 _UNITS: dict[int, tuple[str, int]] = {
@@ -116,7 +117,7 @@ def _date(data: bytes) -> tuple[Value, str]:
         return None, "no value"
     months, day = divmod(told, 100)
     year, month = divmod(months, 100)
-    return _on(year if year > 99 else 2000 + year, month, day, told)
+    return _on(2000 + year if year < 100 else year if year in _YEARS else 0, month, day, told)
 
 
 def _on(year: int, month: int, day: int, told: int | str) -> tuple[Value, str]:

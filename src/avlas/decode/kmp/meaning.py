@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from avlas.decode.errors import RecordError
@@ -19,21 +20,16 @@ from avlas.decode.types import Dated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from decimal import Decimal
 
     from avlas.decode.kmp.answers import LogAnswer
     from avlas.decode.kmp.fields import Field
 
 _DAY = timedelta(days=1)
-_LATE, _EARLY = (
-    timedelta(seconds=59),
-    timedelta(seconds=1),
-)  # a meter writes a row this long after or before its moment
-_LARGEST_EXPONENT, _LONGEST_INTEGER = 12, 8  # no register of registers.py is sent beyond these
+# A meter writes a row this long after or before the moment it is of.
+_LATE, _EARLY = timedelta(seconds=59), timedelta(seconds=1)
+_LARGEST, _MOST_DECIMALS = 15, 12  # powers of ten beyond which no meter counts
 _DAYS_LONG = frozenset({table.YEARLY, table.MONTHLY, table.DAILY})
-_USELESS = frozenset(
-    {table.NEW_INFO[0], table.NEW_INFO[9], table.OLD_INFO[0]}
-)  # rows under these say nothing
+_USELESS = frozenset({table.NEW_INFO[0], table.NEW_INFO[9], table.OLD_INFO[0]})  # such rows say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +85,9 @@ def dated(*logs: LogAnswer, stamp: str = "") -> tuple[Dated, ...]:
     found = []
     for (new, number, _row), fields in rows.items():
         at = _time_of(fields, stamp or ("00:00" if new else "24:00"), _step(number, new=new))
-        registers: dict[str, Decimal | float] = {}
-        sent: dict[str, tuple[str, int]] = {}
-        for field in fields.values():
-            _take(table.CODES.get(field.register, ""), field, registers, sent)
-        if at is not None and registers:
-            found.append(Dated(at, registers, 0, sent))
+        said = meaning(fields.values())
+        if at is not None and said.registers:
+            found.append(Dated(at, said.registers, 0, said.sent))
     return tuple(sorted(found, key=lambda each: each.at))
 
 
@@ -112,8 +105,10 @@ def _take(
 
 
 def _is_number(field: Field) -> bool:
-    plausible = abs(field.exponent) <= _LARGEST_EXPONENT and len(field.data) <= _LONGEST_INTEGER
-    return plausible and not isinstance(field.value, str | bytes | date | time) and field.value is not None
+    value = field.value
+    if isinstance(value, Decimal):
+        return field.exponent >= -_MOST_DECIMALS and value.adjusted() < _LARGEST
+    return isinstance(value, int)
 
 
 def _whole(field: Field | None) -> int | None:
@@ -136,16 +131,13 @@ def _time_of(fields: Mapping[int, Field], stamp: str, step: timedelta | None = N
     if day is None or not isinstance(day.value, date):
         return None
     midnight = datetime.combine(day.value, time())
-    at_end = stamp == "24:00" if clock is None else clock.value == "24:00:00"
-    if at_end:
-        return midnight + _DAY
     if clock is None:
-        return midnight if stamp else None
-    return (
-        _on_the_mark(datetime.combine(day.value, clock.value), step)
-        if isinstance(clock.value, time)
-        else None
-    )
+        return {"24:00": midnight + _DAY, "00:00": midnight}.get(stamp)
+    if clock.value == "24:00:00":
+        return midnight + _DAY
+    if not isinstance(clock.value, time):
+        return None
+    return _on_the_mark(datetime.combine(day.value, clock.value), step)
 
 
 def _on_the_mark(at: datetime, step: timedelta | None) -> datetime:
