@@ -549,10 +549,10 @@ def take(
         number = canonical(value, unit)
         if number is not None:
             registers[code] = number[0]
-            sent[code] = _as_shown(unit, value)
+            sent[code] = as_shown(unit, value)
 
 
-def _as_shown(unit: str, value: float | Decimal) -> tuple[str, int]:
+def as_shown(unit: str, value: float | Decimal) -> tuple[str, int]:
     """Unit and decimals as people read them: 10 kWh steps are MWh with two decimals, MJ are GJ with three."""
     if isinstance(value, float):
         return unit, _REAL_DECIMALS
