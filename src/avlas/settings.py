@@ -7,6 +7,7 @@ AVLAS_ALLOWED_HOSTS   comma-separated host names the web answers to (default: al
 AVLAS_HTTPS           1 when people reach the program through HTTPS: cookies are then marked secure
 AVLAS_TRUSTED_PROXIES addresses and networks whose X-Forwarded-For and -Proto are believed (default: this machine)
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
+AVLAS_SYSLOG          where the audit is copied to: local, udp://host:port or tcp://host:port (default: nowhere)
 AVLAS_DEBUG           1 for development
 AVLAS_DEMO            1 in the demo only: one-time sign-in links are then honoured
 """
@@ -24,6 +25,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+from avlas.system import syslog
 
 PACKAGE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("AVLAS_DATA") or "data").resolve()
@@ -97,6 +100,14 @@ def _networks(listed: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network
         raise ImproperlyConfigured(
             f"AVLAS_TRUSTED_PROXIES must be addresses or networks with commas between: {problem}."
         ) from problem
+
+
+def _syslog(written: str) -> syslog.Way | None:
+    """Where the audit is copied to."""
+    try:
+        return syslog.way(written) if written else None
+    except ValueError as problem:
+        raise ImproperlyConfigured(f"AVLAS_SYSLOG: {problem}.") from problem
 
 
 SECRET_KEY = _signing_secret()
@@ -213,6 +224,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,::1"))
+SYSLOG = _syslog(os.environ.get("AVLAS_SYSLOG", ""))
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {

@@ -74,6 +74,7 @@ SECTIONS = (
         "sliders",
         (
             Entry("keys", _("Keys"), ("key_import", "key_add", "key_delete", "key_test")),
+            Entry("check_up", _("Check-up"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
             Entry(
                 "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True
             ),
