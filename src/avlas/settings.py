@@ -6,6 +6,7 @@ AVLAS_SECRET          signing secret (default: made once, kept in the data folde
 AVLAS_ALLOWED_HOSTS   comma-separated host names the web answers to (default: all names of this machine)
 AVLAS_HTTPS           1 when people reach the program through HTTPS: cookies are then marked secure
 AVLAS_TRUSTED_PROXIES addresses and networks whose X-Forwarded-For and -Proto are believed (default: this machine)
+AVLAS_PRIORITY_METERS how many meters of a utility may be read every five minutes (default 50)
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
 AVLAS_DEBUG           1 for development
 AVLAS_DEMO            1 in the demo only: one-time sign-in links are then honoured
@@ -97,6 +98,16 @@ def _networks(listed: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network
         raise ImproperlyConfigured(
             f"AVLAS_TRUSTED_PROXIES must be addresses or networks with commas between: {problem}."
         ) from problem
+
+
+def _count(name: str, default: int) -> int:
+    """The whole number in the environment variable ``name``."""
+    given = os.environ.get(name, "")
+    if not given:
+        return default
+    if not given.isdecimal():
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is {given!r}.")
+    return int(given)
 
 
 SECRET_KEY = _signing_secret()
@@ -207,6 +218,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,::1"))
+PRIORITY_METERS = _count("AVLAS_PRIORITY_METERS", 50)
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {
