@@ -6,6 +6,7 @@ AVLAS_SECRET          signing secret (default: made once, kept in the data folde
 AVLAS_ALLOWED_HOSTS   comma-separated host names the web answers to (default: all names of this machine)
 AVLAS_HTTPS           1 when people reach the program through HTTPS: cookies are then marked secure
 AVLAS_TRUSTED_PROXIES addresses and networks whose X-Forwarded-For and -Proto are believed (default: this machine)
+AVLAS_PRIORITY_METERS how many meters of a utility may be read every five minutes (default 50)
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
 AVLAS_SYSLOG          where the audit is copied to: local, udp://host:port or tcp://host:port (default: nowhere)
 AVLAS_DEBUG           1 for development
@@ -108,6 +109,16 @@ def _syslog(written: str) -> syslog.Way | None:
         return syslog.way(written) if written else None
     except ValueError as problem:
         raise ImproperlyConfigured(f"AVLAS_SYSLOG: {problem}.") from problem
+
+
+def _count(name: str, default: int) -> int:
+    """The whole number in the environment variable ``name``."""
+    given = os.environ.get(name, "")
+    if not given:
+        return default
+    if not given.isdecimal():
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is {given!r}.")
+    return int(given)
 
 
 SECRET_KEY = _signing_secret()
@@ -225,6 +236,7 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,::1"))
 SYSLOG = _syslog(os.environ.get("AVLAS_SYSLOG", ""))
+PRIORITY_METERS = _count("AVLAS_PRIORITY_METERS", 50)
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {

@@ -66,6 +66,8 @@ EVENTS: Final[dict[str, Promise]] = {
     "meter.address_contested": _("An address claimed twice was closed"),
     "meter.address_released": _("Let an address go"),
     "meter.let_in": _("Let telegrams in that were not trusted"),
+    "meter.priority_begun": _("Made priority meters"),
+    "meter.priority_ended": _("Ended the priority of meters"),
     "meter.address_settled": _("Settled whose an address is"),
     "receivers.added": _("Added a receiver"),
     "receivers.changed": _("Changed a receiver"),

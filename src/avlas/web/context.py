@@ -51,6 +51,7 @@ SECTIONS = (
         (
             Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),
             Entry("map", _("Map")),
+            Entry("groups", _("Groups"), ("group_add", "group_edit", "group_delete")),
         ),
     ),
     Section(

@@ -26,10 +26,11 @@ from avlas.meters import groups
 from avlas.meters.keys import Who
 from avlas.meters.models import Collector, MeterState
 from avlas.operation import map_files
+from avlas.reports import variables
 from avlas.system.models import Permission
-from avlas.web import formats
+from avlas.web import formats, info_codes
+from avlas.web.meter_search import MISSING_AFTER
 from avlas.web.pages.access import PageRequest, computer, find, page, rows
-from avlas.web.pages.meter_list import MISSING_AFTER, fetch_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -231,7 +232,12 @@ def map_listed(request: PageRequest) -> HttpResponse:
         request,
         "pages/map_listed.html",
         {
-            "rows": fetch_rows([one for one in ids if one in mine]),
+            "rows": [
+                (one, info_codes.joined(one.meter.family, one.info_code))
+                for one in variables.fetch(
+                    [one for one in ids if one in mine], variables.chosen(["customer", "address", "latest"])
+                )
+            ],
             "missing_before": datetime.now(UTC) - MISSING_AFTER,
         },
     )

@@ -12,7 +12,7 @@ from avlas.collect import texts as collect_texts
 from avlas.decode.registers import BY_CODE
 from avlas.meters.models import STATE_TEXTS, State
 from avlas.system.told import in_words
-from avlas.web import formats, words
+from avlas.web import formats, meter_cells, words
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from avlas.collect.drivers.heard import Notice
     from avlas.decode.explain import Row
+    from avlas.reports.variables import Facts
     from avlas.system.models import JobLine, JobRun
 
 register = template.Library()
@@ -146,6 +147,14 @@ def register_symbol(code: str) -> str:
 def signal_level(rssi_dbm: float | None) -> int:
     """0 to 4 bars."""
     return words.signal_level(rssi_dbm)
+
+
+@register.simple_tag(takes_context=True)
+def line_of_meter(context: RequestContext, facts: Facts) -> SafeString:
+    """The cells of a line in the list of meters."""
+    return meter_cells.cells(
+        facts, context["columns"], icon, context["missing_before"], standard=context["standard_columns"]
+    )
 
 
 @register.filter
