@@ -48,7 +48,24 @@ SECTIONS = (
     Section(
         _("Meters"),
         "meter",
-        (Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),),
+        (
+            Entry(
+                "meters",
+                _("Meters"),
+                (
+                    "meter",
+                    "meter_telegrams",
+                    "meter_telegram",
+                    "meter_let_in",
+                    "meter_add",
+                    "meter_edit",
+                    "meter_delete",
+                    "meter_take_down",
+                ),
+            ),
+            Entry("meter_stock", _("In stock"), ("meter_install",)),
+            Entry("meter_revisions", _("Revision"), ("revision_periods",)),
+        ),
     ),
     Section(
         _("Operation"),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from avlas.decode.registers import BY_CODE, Aggregate
-from avlas.meters import keys
+from avlas.meters import keys, revision
 from avlas.meters.let_in import distrusted
 from avlas.meters.models import Collector, InfoEvent, Installation, Meter, Occupancy, State, Telegram
 from avlas.meters.states import COUNTED
@@ -293,6 +293,8 @@ def meter(request: PageRequest, pk: int) -> HttpResponse:
         if state
         else [],
         "has_key": key,
+        "revision_due": revision.due(found, revision.periods(found.utility_id)),
+        "today": datetime.now(STANDARD_TIME).date(),
         "newest": newest,
         "newest_at": max((one.at for one in newest), default=None),
         "info": info_codes.in_words(found.family, info_number),
