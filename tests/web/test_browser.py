@@ -56,6 +56,9 @@ def every_address(north) -> list[str]:
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse("meter", args=[meter.pk]) for meter in north.meters]
+    found += [reverse(name) for name in ("points", "point_add", "customers", "customer_add")]
+    found += [reverse(name, args=[north.point.pk]) for name in ("point", "point_edit", "point_move")]
+    found += [reverse(name, args=[north.customer.pk]) for name in ("customer", "customer_edit")]
     found += [reverse(name) for name in ("meter_add", "meter_stock", "meter_revisions", "revision_periods")]
     found += [
         reverse(name, args=[north.meters[0].pk])

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
-from avlas.meters.models import Collector, Key, Meter, MeterState, Telegram
+from avlas.meters.models import Collector, Customer, Key, Meter, MeteringPoint, MeterState, Telegram
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
 # Pages anybody may see, and those that are not about a utility's rows.
@@ -45,7 +45,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
     if name == "job_run":
         run = JobRun.objects.filter(job__utility=world.utility).first()
         return {"pk": run.job_id, "run": run.pk}
-    model = {"heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
+    model = {"point": MeteringPoint, "customer": Customer, "heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
              "webhook": Webhook, "user": User, "api": ApiToken}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
@@ -125,7 +125,8 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
            "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
-           "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods"]  # fmt: skip
+           "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
+           "point_add", "point_edit", "point_move", "customer_add", "customer_edit"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

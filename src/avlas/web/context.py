@@ -63,6 +63,8 @@ SECTIONS = (
                     "meter_take_down",
                 ),
             ),
+            Entry("points", _("Metering points"), ("point", "point_add", "point_edit", "point_move")),
+            Entry("customers", _("Customers"), ("customer", "customer_add", "customer_edit")),
             Entry("meter_stock", _("In stock"), ("meter_install",)),
             Entry("meter_revisions", _("Revision"), ("revision_periods",)),
         ),
