@@ -57,6 +57,15 @@ def every_address(north) -> list[str]:
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse("meter", args=[meter.pk]) for meter in north.meters]
+    found += [reverse(name) for name in ("points", "point_add", "customers", "customer_add")]
+    found += [reverse(name, args=[north.point.pk]) for name in ("point", "point_edit", "point_move")]
+    found += [reverse(name, args=[north.customer.pk]) for name in ("customer", "customer_edit")]
+    found += [reverse(name) for name in ("meter_add", "meter_stock", "meter_revisions", "revision_periods")]
+    found += [
+        reverse(name, args=[north.meters[0].pk])
+        for name in ("meter_edit", "meter_delete", "meter_install", "meter_take_down")
+    ]
+    found.append(reverse("meter_install", args=[north.meters[1].pk]) + "?q=Nordby")
     found += [reverse("heard_one", args=[stranger.pk]), reverse("meter_telegrams", args=[north.meters[0].pk])]
     found += [reverse(name, args=[north.job.pk]) for name in ("job", "job_edit", "job_delete")]
     found += [

@@ -7,7 +7,16 @@ from urllib.parse import quote
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
-from avlas.meters.models import Collector, Group, Key, Meter, MeterState, Telegram
+from avlas.meters.models import (
+    Collector,
+    Customer,
+    Group,
+    Key,
+    Meter,
+    MeteringPoint,
+    MeterState,
+    Telegram,
+)
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
 # Pages anybody may see, and those that are not about a utility's rows.
@@ -16,7 +25,8 @@ OPEN = {
     "account_change_password", "choose_password", "map_area",
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
-             "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meters_act"}  # fmt: skip
+             "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
+             "meters_act"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -47,8 +57,9 @@ def blanks_of(world, name: str) -> dict[str, int]:
     if name == "job_run":
         run = JobRun.objects.filter(job__utility=world.utility).first()
         return {"pk": run.job_id, "run": run.pk}
-    model = {"heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
-             "webhook": Webhook, "user": User, "api": ApiToken, "group": Group}[name.partition("_")[0]]  # fmt: skip
+    model = {"point": MeteringPoint, "customer": Customer, "heard": MeterState, "receiver": Collector,
+             "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "user": User, "api": ApiToken,
+             "group": Group}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -126,7 +137,10 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "key_import", "key_add", "key_test", "key_delete", "job_run_now", "job_switch", "job_add", "job_edit",
            "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
-           "api_token_add", "api_token_revoke", "meter_let_in", "group_add", "group_edit", "group_delete"]  # fmt: skip
+           "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
+           "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
+           "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
+           "group_add", "group_edit", "group_delete"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

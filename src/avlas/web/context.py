@@ -49,9 +49,26 @@ SECTIONS = (
         _("Meters"),
         "meter",
         (
-            Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),
+            Entry(
+                "meters",
+                _("Meters"),
+                (
+                    "meter",
+                    "meter_telegrams",
+                    "meter_telegram",
+                    "meter_let_in",
+                    "meter_add",
+                    "meter_edit",
+                    "meter_delete",
+                    "meter_take_down",
+                ),
+            ),
             Entry("map", _("Map")),
             Entry("groups", _("Groups"), ("group_add", "group_edit", "group_delete")),
+            Entry("points", _("Metering points"), ("point", "point_add", "point_edit", "point_move")),
+            Entry("customers", _("Customers"), ("customer", "customer_add", "customer_edit")),
+            Entry("meter_stock", _("In stock"), ("meter_install",)),
+            Entry("meter_revisions", _("Revision"), ("revision_periods",)),
         ),
     ),
     Section(
