@@ -54,6 +54,7 @@ SECTIONS = (
         _("Operation"),
         "antenna",
         (
+            Entry("info_codes", _("Info codes"), ("meter_case",)),
             Entry("heard", _("Heard"), ("heard_one",)),
             Entry(
                 "receivers",
