@@ -52,7 +52,7 @@ def signed_in(watched: Page, site, north) -> Page:
 def every_address(north) -> list[str]:
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
     names = ["home", "meters", "heard", "receivers", "receiver_add", "import_file", "explain", "keys", "key_import",
-             "key_add", "info_codes", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
+             "key_add", "info_codes", "performance", "performance_level", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse(name, args=[meter.pk]) for meter in north.meters for name in ("meter", "meter_case")]

@@ -21,6 +21,7 @@ AREAS: Final[dict[str, Promise]] = {
     "messages": _("Messages"),
     "meter": _("Meters"),
     "receivers": _("Receivers"),
+    "reports": _("Reports"),
     "telegrams": _("Telegrams"),
     "webhooks": _("Webhooks"),
 }
@@ -78,6 +79,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "receivers.removed": _("Removed a receiver"),
     "receivers.started": _("Started a receiver"),
     "receivers.stopped": _("Stopped a receiver"),
+    "reports.performance_level_changed": _("Changed from when on a meter is read badly"),
     "telegrams.imported": _("Imported telegrams"),
     "webhooks.added": _("Added a webhook"),
     "webhooks.changed": _("Changed a webhook"),

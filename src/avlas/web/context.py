@@ -51,6 +51,9 @@ SECTIONS = (
         (Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),),
     ),
     Section(
+        _("Analysis"), "chart", (Entry("performance", _("Reading performance"), ("performance_level",)),)
+    ),
+    Section(
         _("Operation"),
         "antenna",
         (
