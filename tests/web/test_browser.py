@@ -53,10 +53,10 @@ def every_address(north) -> list[str]:
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
     names = ["home", "meters", "map", "utility_settings", "groups", "group_add", "heard", "receivers",
              "receiver_add", "import_file", "explain", "keys", "key_import",
-             "key_add", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
+             "key_add", "info_codes", "performance", "performance_level", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
-    found += [reverse("meter", args=[meter.pk]) for meter in north.meters]
+    found += [reverse(name, args=[meter.pk]) for meter in north.meters for name in ("meter", "meter_case")]
     found += [reverse(name) for name in ("points", "point_add", "customers", "customer_add")]
     found += [reverse(name, args=[north.point.pk]) for name in ("point", "point_edit", "point_move")]
     found += [reverse(name, args=[north.customer.pk]) for name in ("customer", "customer_edit")]

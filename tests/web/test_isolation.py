@@ -26,7 +26,7 @@ OPEN = {
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
-             "meters_act"}  # fmt: skip
+             "meters_act", "info_codes_acknowledge"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -140,7 +140,8 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
            "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
            "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
-           "group_add", "group_edit", "group_delete"]  # fmt: skip
+           "group_add", "group_edit", "group_delete",
+           "meter_case", "info_codes_acknowledge", "performance_level"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

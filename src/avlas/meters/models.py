@@ -452,6 +452,47 @@ class InfoEvent(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["meter", "at"], name="info_event_moment")]
+        indexes: ClassVar = [models.Index(fields=["at"], name="info_event_at")]
+
+
+class Case(models.Model):
+    """What people do about the info codes of a metering point, or of a meter that is at none.
+
+    There is one at most, for good; its entries tell everything that was done. Codes that began before
+    ``acknowledged_at`` are acknowledged; until ``snoozed_until`` those that began before ``snoozed_at`` are left out
+    of the list.
+    """
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    point = models.OneToOneField(MeteringPoint, models.CASCADE, null=True, blank=True, related_name="case")
+    meter = models.OneToOneField(Meter, models.CASCADE, null=True, blank=True, related_name="case")
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    snoozed_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    assigned_to = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="cases")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(point=None) ^ Q(meter=None), name="case_of_point_or_meter")
+        ]
+
+
+class CaseEntry(models.Model):
+    """One thing that was done about a case."""
+
+    ACKNOWLEDGED, SNOOZED, WOKEN, ASSIGNED, UNASSIGNED, NOTED = (
+        "acknowledged", "snoozed", "woken", "assigned", "unassigned", "noted",
+    )  # fmt: skip
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="entries")
+    at = models.DateTimeField()
+    by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    what = models.CharField(max_length=12)
+    until = models.DateTimeField(null=True, blank=True)  # snoozed
+    to = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")  # assigned
+    meter = models.ForeignKey(Meter, models.SET_NULL, null=True, related_name="+")  # whose codes it was about
+    info_code = models.BigIntegerField(null=True, blank=True)  # as it was then
+    note = models.TextField(blank=True)
 
 
 class ReadingConflict(models.Model):

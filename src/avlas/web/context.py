@@ -72,9 +72,13 @@ SECTIONS = (
         ),
     ),
     Section(
+        _("Analysis"), "chart", (Entry("performance", _("Reading performance"), ("performance_level",)),)
+    ),
+    Section(
         _("Operation"),
         "antenna",
         (
+            Entry("info_codes", _("Info codes"), ("meter_case",)),
             Entry("heard", _("Heard"), ("heard_one",)),
             Entry(
                 "receivers",

@@ -108,7 +108,7 @@ def _tiles(counts: dict[str, int]) -> list[Tile]:
             "warning",
             formats.number(counts["info"]),
             _("meters that report something"),
-            _link("meters", status="info"),
+            _link("info_codes", show="active"),
             "warn" if counts["info"] else "",
         ),
         Tile(
@@ -205,7 +205,11 @@ def _todos(
             "%(n)s meter has an active info code", "%(n)s meters have active info codes", counts["info"]
         )
         found.append(
-            Todo(text % {"n": formats.number(counts["info"])}, _link("meters", status="info"), _("Show them"))
+            Todo(
+                text % {"n": formats.number(counts["info"])},
+                _link("info_codes", show="active"),
+                _("Show them"),
+            )
         )
     return found
 

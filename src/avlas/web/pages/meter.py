@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.http import Http404, HttpResponse
@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from avlas.decode.registers import BY_CODE, Aggregate
-from avlas.meters import keys, revision
+from avlas.meters import cases, keys, revision
 from avlas.meters.let_in import distrusted
 from avlas.meters.models import Collector, InfoEvent, Installation, Meter, Occupancy, State, Telegram
 from avlas.meters.states import COUNTED
@@ -307,6 +307,8 @@ def meter(request: PageRequest, pk: int) -> HttpResponse:
         "newest": newest,
         "newest_at": max((one.at for one in newest), default=None),
         "info": info_codes.in_words(found.family, info_number),
+        "case": cases.case_of(found),
+        "now": datetime.now(UTC),
         "events": [(event, info_codes.in_words(found.family, event.code)) for event in events],
         "telegrams": _telegrams(found, 0, _TELEGRAMS_SHOWN),
         **_consumption(request, found, place, newest),

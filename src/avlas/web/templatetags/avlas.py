@@ -163,6 +163,12 @@ def item(mapping: dict[Any, Any], key: Any) -> Any:
     return mapping.get(key)
 
 
+@register.filter
+def split(text: str) -> list[str]:
+    """``{% for name in "q show sort"|split %}``"""
+    return text.split()
+
+
 @register.simple_tag(takes_context=True)
 def query(context: RequestContext, **changes: Any) -> str:
     """The page's own query string with some values changed; empty ones are left out.
