@@ -8,6 +8,7 @@ import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
 from avlas.meters.models import Collector, Key, Meter, MeterState, Telegram
+from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
 # Pages anybody may see, and those that are not about a utility's rows.
@@ -46,7 +47,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
         run = JobRun.objects.filter(job__utility=world.utility).first()
         return {"pk": run.job_id, "run": run.pk}
     model = {"heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
-             "webhook": Webhook, "user": User, "api": ApiToken}[name.partition("_")[0]]  # fmt: skip
+             "webhook": Webhook, "user": User, "api": ApiToken, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -124,7 +125,8 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "key_import", "key_add", "key_test", "key_delete", "job_run_now", "job_switch", "job_add", "job_edit",
            "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
-           "api_token_add", "api_token_revoke", "meter_let_in"]  # fmt: skip
+           "api_token_add", "api_token_revoke", "meter_let_in", "heat_report", "heat_levels", "consumption_report",
+           "report_save", "report_edit"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

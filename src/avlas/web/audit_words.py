@@ -20,6 +20,7 @@ AREAS: Final[dict[str, Promise]] = {
     "messages": _("Messages"),
     "meter": _("Meters"),
     "receivers": _("Receivers"),
+    "reports": _("Reports"),
     "telegrams": _("Telegrams"),
     "webhooks": _("Webhooks"),
 }
@@ -71,6 +72,10 @@ EVENTS: Final[dict[str, Promise]] = {
     "receivers.removed": _("Removed a receiver"),
     "receivers.started": _("Started a receiver"),
     "receivers.stopped": _("Stopped a receiver"),
+    "reports.changed": _("Changed a saved report"),
+    "reports.levels_changed": _("Changed what is good and poor cooling"),
+    "reports.removed": _("Removed a saved report"),
+    "reports.saved": _("Saved a report"),
     "telegrams.imported": _("Imported telegrams"),
     "webhooks.added": _("Added a webhook"),
     "webhooks.changed": _("Changed a webhook"),

@@ -51,6 +51,15 @@ SECTIONS = (
         (Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),),
     ),
     Section(
+        _("Analysis"),
+        "chart",
+        (
+            Entry("heat_report", _("Heat reports"), ("heat_levels",)),
+            Entry("consumption_report", _("Consumption reports")),
+            Entry("saved_reports", _("Saved reports"), ("report_save", "report_edit")),
+        ),
+    ),
+    Section(
         _("Operation"),
         "antenna",
         (
