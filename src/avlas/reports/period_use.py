@@ -328,6 +328,9 @@ def _rows_of(members: Members, start: datetime, end: datetime, end_else: int) ->
 def _put(chains: list[_Chain], meter: int, medium: str, from_at: int | None, to_at: int | None) -> None:
     """Lay a meter after the one it replaced, else begin a chain; they come in the order of ``from_at``."""
     thermal = medium in THERMAL
+    if not chains:
+        chains.append(_Chain(thermal, medium, [(meter, from_at, to_at)]))
+        return
     fitting = [
         chain
         for chain in chains

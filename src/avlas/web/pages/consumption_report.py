@@ -286,8 +286,9 @@ def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
             else f" {choice.limit_text}{formats.HARD_SPACE}{COLUMNS[choice.of].unit}"
         )
         said.append((_("Consumption"), f"{COLUMNS[choice.of].symbol} {TEST_WORDS[choice.test]}{figure}"))
+    name = _("consumption-report")
     return ReportTable(
-        f"{_('consumption-report')}-{choice.period.in_name}",
+        f"{name}-{choice.period.in_name}",
         _("Consumption report"),
         said,
         headings,

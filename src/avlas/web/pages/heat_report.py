@@ -306,7 +306,7 @@ def _distribution(found: HeatReport, lines: np.ndarray, report: str) -> dict[str
             )
         )
     return {
-        "distribution": bar_chart(bars, 760, 190, left=46),
+        "distribution": bar_chart(bars, 1240, 190, left=46),
         "narrow_distribution": bar_chart(bars, 380, 190, left=40),
         "distribution_unit": unit,
     }
@@ -370,8 +370,9 @@ def _table(found: HeatReport, choice: _Choice) -> ReportTable:
     totals = [(_("Mean, weighted by volume"), formats.quantity(rounded(figure, 2), unit))]
     if choice.report == COOLING:
         totals.append((_("Excess flow"), formats.quantity(rounded(summary.excess, 1), "m³")))
+    name = _("heat-report")
     return ReportTable(
-        f"{_('heat-report')}-{choice.report}-{choice.period.in_name}",
+        f"{name}-{choice.report}-{choice.period.in_name}",
         title,
         _said(choice),
         headings,

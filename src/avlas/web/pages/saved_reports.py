@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KINDS: Final[dict[str, Promise]] = {
     "heat_report": gettext_lazy("Heat report"),
     "consumption_report": gettext_lazy("Consumption report"),
+    "compare": gettext_lazy("Data comparison"),
 }
 """The pages whose settings can be kept."""
 _MAY: Final = Permission.READING_MANAGEMENT
@@ -56,7 +57,7 @@ def _kept(one: SavedReport) -> Kept:
         one,
         KINDS.get(one.kind, one.kind),
         f"{reverse(one.kind)}?{query.urlencode()}" if one.kind in KINDS else "",
-        groups.title(one.utility_id, query.get("group") or groups.ALL),
+        "" if one.kind == "compare" else groups.title(one.utility_id, query.get("group") or groups.ALL),
         asked_period(query).title,
     )
 
