@@ -73,7 +73,9 @@ def fill(meters: int, hours: int) -> None:
     begun = time.perf_counter()
     utility = Utility.objects.create(name=f"Town of {meters}", slug=f"town-{meters}")
     texts = [
-        json.dumps({code: ["kWh", 0] if code == CODES[0] else ["m³", 2] for code in codes}, separators=(",", ":"))
+        json.dumps(
+            {code: ["kWh", 0] if code == CODES[0] else ["m³", 2] for code in codes}, separators=(",", ":")
+        )
         for codes in (CODES, CODES[:2])
     ]
     with transaction.atomic():
@@ -109,10 +111,13 @@ def fill(meters: int, hours: int) -> None:
                 near = np.array([n % 20 != 0 for n in numbers])[(np.array(numbers) % 5 == 0) == bool(which)]
                 meter = np.repeat(mine, len(at))
                 slot = np.tile(at, len(mine))
-                gone = np.repeat(~near, len(at)) & (np.abs(slot - np.where(slot < at.mean(), at[hours], at[-hours])) < 7200)
+                end = np.where(slot < at.mean(), at[hours], at[-hours])
+                gone = np.repeat(~near, len(at)) & (np.abs(slot - end) < 7200)
                 meter, slot = meter[~gone], slot[~gone]
                 live = {"kind": 0, "late": 5}
-                write(column_store, READING_KEY, connection, meter, slot, live, codes, format_ids[texts[which]])
+                write(
+                    column_store, READING_KEY, connection, meter, slot, live, codes, format_ids[texts[which]]
+                )
                 logged = mine[::3]
                 for end in (START, END):
                     write(
@@ -132,7 +137,8 @@ def exchange(utility, old, points) -> None:
         Meter(utility=utility, manufacturer="KAM", serial=f"n{meter.serial}", medium="heat") for meter in old
     )
     Installation.objects.bulk_create(
-        Installation(point=point, meter=meter, from_at=middle) for point, meter in zip(points, new, strict=True)
+        Installation(point=point, meter=meter, from_at=middle)
+        for point, meter in zip(points, new, strict=True)
     )
 
 

@@ -53,7 +53,7 @@ def every_address(north) -> list[str]:
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
     names = ["home", "meters", "heard", "receivers", "receiver_add", "import_file", "explain", "keys", "key_import",
              "key_add", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
-             "heat_report", "heat_levels", "consumption_report", "compare", "saved_reports", "report_save",
+             "heat_report", "heat_levels", "consumption_report", "compare", "water_loss", "saved_reports", "report_save",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse("meter", args=[meter.pk]) for meter in north.meters]

@@ -125,7 +125,7 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "key_import", "key_add", "key_test", "key_delete", "job_run_now", "job_switch", "job_add", "job_edit",
            "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
-           "api_token_add", "api_token_revoke", "meter_let_in", "heat_report", "heat_levels", "consumption_report",
+           "api_token_add", "api_token_revoke", "meter_let_in", "heat_report", "heat_levels", "consumption_report", "water_loss",
            "report_save", "report_edit"]  # fmt: skip
 
 

@@ -299,3 +299,46 @@ def test_who_only_looks_sees_reports_and_takes_files_but_changes_nothing(town, s
     assert client.get(reverse("heat_levels")).status_code == 200
     for name in ("heat_report", "consumption_report", "heat_levels", "report_save"):
         assert client.post(reverse(name), {"name": "x"}).status_code == 403, name
+
+
+@pytest.fixture
+def zone(north):
+    """A group of one feeding water meter, and one of consumers, without readings."""
+    meters = [
+        Meter.objects.create(utility=north.utility, manufacturer="KAM", serial=f"zon{n}", medium="water")
+        for n in range(2)
+    ]
+    made = [Group.objects.create(utility=north.utility, name=name) for name in ("Matning", "Hus")]
+    for group, meter in zip(made, meters, strict=True):
+        group.meters.add(meter)
+    return made
+
+
+def test_a_zone_without_values_and_without_groups_is_shown_sensibly(north, zone, sign_in):
+    client = sign_in(north.superuser)
+    supply, houses = (f"g{group.pk}" for group in zone)
+    address = reverse("water_loss") + f"?view=balance&{PERIOD}"
+    assert "Välj två grupper" in words(client.get(address))
+    shown = client.get(f"{address}&supply={supply}&group={houses}")
+    assert shown.context["lost"] == "–"
+    assert "saknas i summorna" in words(shown)
+    assert "finns inte kvar" in words(client.get(f"{address}&supply=g0&group={houses}"))
+    assert "innan den börjar" in words(client.get(f"{address}&period=dates&from=2026-02-02&to=2026-01-01"))
+    headings, *rows = rows_of(
+        client.get(reverse("water_loss_file") + f"?view=balance&{PERIOD}&supply={supply}&group={houses}")
+    )
+    assert headings[1:4] == ["Matat (m³)", "Använt (m³)", "Förlorat (m³)"]
+    assert rows[0][1:] == ["0,000", "0,000", "", "", "2"]
+    assert client.get(reverse("water_loss_file") + f"?view=balance&{PERIOD}").status_code == 404
+
+
+def test_night_flow_lists_water_meters_and_puts_them_into_a_group(north, sign_in):
+    client = sign_in(north.superuser)
+    address = reverse("water_loss") + f"?period=dates&from={today() - timedelta(days=2)}&to={today()}"
+    shown = client.get(address)
+    assert [line.who.serial for line in shown.context["lines"]] in ([], [north.fleet[3].identification])
+    assert client.get(address + "&only=running&register=input_a&q=x").status_code == 200
+    client.post(address, {"all": "1", "new_group": "Natt"})
+    for kind in ("csv", "xlsx", "pdf"):
+        assert client.get(reverse("water_loss_file") + f"?{PERIOD}&file={kind}").status_code == 200
+    assert sign_in(north.user).post(address, {"all": "1"}).status_code == 403

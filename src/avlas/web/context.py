@@ -57,6 +57,7 @@ SECTIONS = (
             Entry("heat_report", _("Heat reports"), ("heat_levels",)),
             Entry("consumption_report", _("Consumption reports")),
             Entry("compare", _("Data comparison")),
+            Entry("water_loss", _("Water loss analysis")),
             Entry("saved_reports", _("Saved reports"), ("report_save", "report_edit")),
         ),
     ),

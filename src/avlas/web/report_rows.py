@@ -45,9 +45,9 @@ class GroupChoice:
     offered: list[tuple[str, str]]
 
 
-def asked_group(request: PageRequest) -> GroupChoice:
-    """The group that the address asks for."""
-    value = request.GET.get("group", groups.ALL) or groups.ALL
+def asked_group(request: PageRequest, name: str = "group") -> GroupChoice:
+    """The group that the address asks for under ``name``."""
+    value = request.GET.get(name, groups.ALL) or groups.ALL
     utility = request.utility.pk
     members = (
         Members(utility, *groups.members_test(utility, value)) if groups.exists(utility, value) else None

@@ -26,6 +26,7 @@ from avlas.web.pages import (
     receiver_find,
     receivers,
     saved_reports,
+    water_loss,
     webhooks,
 )
 
@@ -44,6 +45,8 @@ urlpatterns = [
     path("analysis/consumption/file/", consumption_report.consumption_file, name="consumption_report_file"),
     path("analysis/compare/", compare.compare, name="compare"),
     path("analysis/compare/file/", compare.compare_file, name="compare_file"),
+    path("analysis/water/", water_loss.water_loss, name="water_loss"),
+    path("analysis/water/file/", water_loss.water_loss_file, name="water_loss_file"),
     path("analysis/saved/", saved_reports.saved_reports, name="saved_reports"),
     path("analysis/saved/add/", saved_reports.save, name="report_save"),
     path("analysis/saved/<int:pk>/", saved_reports.edit, name="report_edit"),
