@@ -23,7 +23,7 @@ from avlas.meters import column_store
 from avlas.meters.models import MeterState, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from avlas.decode.types import Address
     from avlas.meters.directory import Directory
@@ -41,7 +41,11 @@ COUNTED = {
 }
 
 _TABLE = "meters_meterstate"
-_LOCKED = ("id", "address", "secured", "counter", "counter_at", "meter_id", "last_collector_id")
+_LOCKED_INTEGERS = ("id", "secured", "counter", "counter_at", "meter_id", "last_collector_id")
+_LOCKED = (
+    "address", "id", "secured", f"COALESCE(counter, {NONE})", f"COALESCE(counter_at, {NONE})",
+    "COALESCE(meter_id, 0)", "COALESCE(last_collector_id, 0)",
+)  # fmt: skip
 # How a row is changed; new_x is what the batch says (see Sightings.write).
 _MOVED = {  # rarely needed, and SQLite's dearest part: three indexes and two foreign keys
     "meter_id": "new_meter_id",
@@ -223,33 +227,30 @@ class Rows:
     @classmethod
     def load(cls, directory: Directory, handles: np.ndarray) -> Rows:
         """Give the rows of the addresses with these handles (distinct, rising), found by id where it is known."""
-        texts = [directory.text[handle] for handle in handles.tolist()]
-        place_of = {one: place for place, one in enumerate(directory.state_id[handles].tolist()) if one}
-        rows = _select_ids(directory.utility_id, np.array(sorted(place_of), np.int64), "")
+        ids = directory.state_id[handles]
+        texts, columns = _select_ids(directory.utility_id, np.sort(ids[ids > 0]), "")
+        at = _places(ids, columns[0])
         # an id may be remembered from a transaction that was rolled back
-        found = [(place_of[row[0]], row) for row in rows if texts[place_of[row[0]]] == row[1]]
-        if len(found) < len(handles):
-            known = {place for place, _ in found}
-            missing = {text: place for place, text in enumerate(texts) if place not in known}
-            rows = _select(directory.utility_id, sorted(missing), _LOCKED)
-            found += [(missing[row[1]], row) for row in rows]
-            there = cls.of(handles, found)
-            directory.state_id[handles] = there.id
-            return there
-        return cls.of(handles, found)
+        expected = [directory.text[handle] for handle in handles[at].tolist()]
+        right = np.array([one == text for one, text in zip(texts, expected, strict=True)], bool)
+        found = cls.of(handles, at[right], columns[:, right])
+        missing = np.flatnonzero(found.id == 0)
+        if not missing.size:
+            return found
+        place_of = {directory.text[handles[place]]: place for place in missing.tolist()}
+        texts, more = _columns_of(_select(directory.utility_id, sorted(place_of), _LOCKED))
+        new = np.array([place_of[text] for text in texts], np.int64)
+        found = cls.of(handles, np.append(at[right], new), np.hstack([columns[:, right], more]))
+        directory.state_id[handles] = found.id
+        return found
 
     @classmethod
-    def of(cls, handles: np.ndarray, found: list[tuple[int, tuple[Any, ...]]]) -> Rows:
-        """Give the columns of rows found, each with its place among ``handles``."""
-        columns = [np.full(len(handles), empty, np.int64) for empty in (0, 0, NONE, NONE, 0, 0)]
-        if found:
-            places, rows = zip(*found, strict=True)
-            at = np.array(places, np.int64)
-            ids, _texts, *rest = zip(*rows, strict=True)
-            for column, values in zip(columns, (ids, *rest), strict=True):
-                there = np.array([one is not None for one in values], bool)
-                column[at[there]] = [one for one in values if one is not None]
-        return cls(columns[0], Freshnesses(handles, *columns[1:4]), columns[4], columns[5])
+    def of(cls, handles: np.ndarray, at: np.ndarray, columns: np.ndarray) -> Rows:
+        """Give rows found (columns as of ``_LOCKED``, without the address), each at its place among ``handles``."""
+        all_ = np.zeros((len(_LOCKED_INTEGERS), len(handles)), np.int64)
+        all_[_LOCKED_INTEGERS.index("counter")] = all_[_LOCKED_INTEGERS.index("counter_at")] = NONE
+        all_[:, at] = columns
+        return cls(all_[0], Freshnesses(handles, *all_[1:4]), all_[4], all_[5])
 
 
 def lock(
@@ -269,10 +270,9 @@ def lock(
             continue
         if connection.vendor != "postgresql":  # SQLite has one writer at a time anyway
             return rows
-        held = _select_ids(directory.utility_id, np.sort(rows.id), " ORDER BY id FOR NO KEY UPDATE")
-        if len(held) == len(handles):  # else one was forgotten a moment ago
-            place_of = {one: place for place, one in enumerate(rows.id.tolist())}
-            return Rows.of(handles, [(place_of[row[0]], row) for row in held])
+        _, held = _select_ids(directory.utility_id, np.sort(rows.id), " ORDER BY id FOR NO KEY UPDATE")
+        if held.shape[1] == len(handles):  # else one was forgotten a moment ago
+            return Rows.of(handles, _places(rows.id, held[0]), held)
 
 
 def _make(directory: Directory, handles: list[int], first_heard_at: list[int]) -> None:
@@ -400,10 +400,25 @@ def write_states(
     column_store.update(connection, _TABLE, columns, "id")
 
 
-def _select_ids(utility_id: int, ids: np.ndarray, end: str) -> list[tuple[Any, ...]]:
-    return column_store.fetch_ids(
-        connection, _TABLE, ids, _LOCKED, f" AND utility_id = {int(utility_id)}{end}"
+def _places(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where each of ``wanted`` stands among ``ids``."""
+    order = np.argsort(ids)
+    found: np.ndarray = order[np.searchsorted(ids, wanted, sorter=order)]
+    return found
+
+
+def _select_ids(utility_id: int, ids: np.ndarray, end: str) -> tuple[Sequence[str], np.ndarray]:
+    """Addresses, and the integer columns of ``_LOCKED``."""
+    return _columns_of(
+        column_store.fetch_ids(connection, _TABLE, ids, _LOCKED, f" AND utility_id = {int(utility_id)}{end}")
     )
+
+
+def _columns_of(rows: list[tuple[Any, ...]]) -> tuple[Sequence[str], np.ndarray]:
+    if not rows:
+        return (), np.zeros((len(_LOCKED_INTEGERS), 0), np.int64)
+    texts, *columns = zip(*rows, strict=True)
+    return texts, np.array(columns, np.int64)
 
 
 def _select(utility_id: int, addresses: list[str], columns: Iterable[str]) -> list[tuple[Any, ...]]:
