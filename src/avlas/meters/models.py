@@ -372,7 +372,7 @@ class MeterState(models.Model):
     recent = models.JSONField(default=list, blank=True)  # meters that are not ours: the last three telegrams
 
     class Meta:
-        # No index on what every batch changes: it would cost ingest more than it saves the pages (docs of 0005).
+        # No index on what every batch changes: it would cost ingest more than it saves the pages (see migration 0005).
         constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "address"], name="state_address")]
 
 
