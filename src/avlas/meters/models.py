@@ -350,6 +350,7 @@ class MeterState(models.Model):
     last_heard_at = UtcSecondsField()
     noted_at = UtcSecondsField(default=0)  # when a telegram of it last came in, however old that telegram was
     last_read_at = UtcSecondsField(null=True, blank=True)
+    # Of what all collectors heard in the newest slot the strongest signal, and who heard it so.
     last_collector = models.ForeignKey(Collector, models.SET_NULL, null=True, blank=True, db_index=False)
     rssi_dbm = models.FloatField(null=True, blank=True)
     state = models.SmallIntegerField(default=State.UNKNOWN_METER)  # of the newest telegram looked into

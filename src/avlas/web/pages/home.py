@@ -243,9 +243,7 @@ def _live(request: PageRequest) -> dict[str, Any]:
     every = list(rows(request, Collector).order_by("name"))
     receivers = [one for one in every if is_receiver(one)]
     # chosen by number first: whole rows of 100,000 addresses take twice as long to sort
-    newest = list(
-        rows(request, MeterState).order_by("-last_heard_at").values_list("pk", flat=True)[:_NEWEST]
-    )
+    newest = list(rows(request, MeterState).order_by("-last_heard_at").values_list("pk", flat=True)[:_NEWEST])
     return {
         "tiles": _tiles(counts),
         "todos": _failing_jobs(request)
