@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 import avlas
 from avlas.system import permissions
 from avlas.system.models import Permission
+from avlas.web import manual
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -122,6 +123,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
             if entry.needs in allowed
             and (not entry.of_installation or getattr(user, "runs_installation", False))
         ],
+        "help_name": manual.help_for(here),
         "entry_here": next(
             (e for s in SECTIONS for e in s.entries if here == e.name or here in e.also), None
         ),
