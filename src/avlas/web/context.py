@@ -50,7 +50,11 @@ SECTIONS = (
         _("Meters"),
         "meter",
         (
-            Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),
+            Entry(
+                "meters",
+                _("Meters"),
+                ("meter", "meter_readings", "meter_telegrams", "meter_telegram", "meter_let_in"),
+            ),
             Entry("groups", _("Groups"), ("group_add", "group_edit", "group_delete")),
         ),
     ),

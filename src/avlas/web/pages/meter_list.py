@@ -201,7 +201,7 @@ def _readings(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
     if len(ids) > 1:
         messages.warning(request, _("Choose one meter to see its readings."))
         return _back(request)
-    return redirect(f"{reverse('meter', args=[ids[0]])}#consumption")
+    return redirect("meter_readings", ids[0])
 
 
 def _export(request: PageRequest, ids: list[int], kind: str) -> HttpResponse:
