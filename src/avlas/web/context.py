@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 import avlas
 from avlas.system import permissions
 from avlas.system.models import Permission
+from avlas.web import manual
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -54,6 +55,7 @@ SECTIONS = (
                 _("Meters"),
                 (
                     "meter",
+                    "meter_readings",
                     "meter_telegrams",
                     "meter_telegram",
                     "meter_let_in",
@@ -155,6 +157,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
             if entry.needs in allowed
             and (not entry.of_installation or getattr(user, "runs_installation", False))
         ],
+        "help_name": manual.help_for(here),
         "entry_here": next(
             (e for s in SECTIONS for e in s.entries if here == e.name or here in e.also), None
         ),
