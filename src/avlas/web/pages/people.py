@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from avlas.system import outbox, people, permissions
+from avlas.system import outbox, people, permissions, second_factor
 from avlas.system.models import AuditEvent, Language, MailServer, Permission, Role, User
 from avlas.web.pages.access import PageRequest, computer, find, page, rows
 from avlas.web.pages.account import time_zones
@@ -85,7 +85,9 @@ def users(request: PageRequest) -> HttpResponse:
     found = list(rows(request, User).order_by("-is_active", "last_name", "first_name", "email"))
     signed_in = AuditEvent.objects.filter(utility_id=request.utility.pk, event="access.signed_in").order_by()
     seen = dict(signed_in.values_list("user_id").annotate(Max("at")))
-    return render(request, "pages/users.html", {"people": [(one, seen.get(one.pk)) for one in found]})
+    with_factor = second_factor.who_has_it(one.pk for one in found)
+    shown = [(one, seen.get(one.pk), one.pk in with_factor) for one in found]
+    return render(request, "pages/users.html", {"people": shown})
 
 
 @page(view=_MAY, change=_MAY)
@@ -121,8 +123,8 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
             if changed:
                 messages.success(request, _("%(name)s is saved.") % {"name": person})
             return redirect("users")
-    status = 422 if request.method == "POST" else 200
-    return render(request, "pages/user_form.html", {"form": form, "person": person}, status=status)
+    context = {"form": form, "person": person, "second_factor": second_factor.is_on(person)}
+    return render(request, "pages/user_form.html", context, status=422 if request.method == "POST" else 200)
 
 
 @page(view=_MAY, change=_MAY)
@@ -132,6 +134,18 @@ def link(request: PageRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return redirect("user_edit", person.pk)
     return _show_link(request, person)
+
+
+@page(view=_MAY, change=_MAY)
+def second_factor_reset(request: PageRequest, pk: int) -> HttpResponse:
+    """Take a lost second factor away, so that its owner can sign in and set up a new one."""
+    person = find(request, User, pk)
+    if request.method == "POST":
+        if second_factor.turn_off(person, by=request.user, computer=computer(request)):
+            messages.success(request, _("The second factor of %(name)s is reset.") % {"name": person})
+        return redirect("user_edit", person.pk)
+    context = {"person": person, "on": second_factor.is_on(person)}
+    return render(request, "pages/user_second_factor.html", context)
 
 
 def _show_link(request: PageRequest, person: User) -> HttpResponse:
