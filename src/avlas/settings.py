@@ -201,6 +201,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_ADAPTER = "avlas.web.account_adapter.AccountAdapter"
+ACCOUNT_RATE_LIMITS = {"reset_password": "20/m/ip,3/900s/key"}
 MFA_ADAPTER = "avlas.system.second_factor.Sealing"
 
 CACHES = {

@@ -14,7 +14,7 @@ from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, Use
 OPEN = {
     "account_login", "account_logout", "account_inactive", "signin_link", "set_language", "theme",
     "account_change_password", "choose_password", "map_area",
-    "account_second_factor",
+    "account_second_factor", "account_forgotten",
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meters_act"}  # fmt: skip

@@ -31,6 +31,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "access.sign_in_failed": _("Sign-in failed"),
     "access.password_changed": _("Changed the own password"),
     "access.password_chosen": _("Chose a password by a link"),
+    "access.password_link_asked_for": _("Asked for a new password by mail"),
     "access.password_link_made": _("Made a link for choosing a password"),
     "access.second_factor_on": _("Turned the second factor on"),
     "access.second_factor_off": _("Turned the own second factor off"),
