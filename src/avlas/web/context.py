@@ -118,7 +118,12 @@ SECTIONS = (
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
-            Entry("users", _("Users"), ("user_add", "user_edit", "user_link"), Permission.ACCESS_CONTROL),
+            Entry(
+                "users",
+                _("Users"),
+                ("user_add", "user_edit", "user_link", "user_second_factor"),
+                Permission.ACCESS_CONTROL,
+            ),
             Entry("roles", _("Roles"), needs=Permission.ACCESS_CONTROL),
             Entry(
                 "api_tokens",
