@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from avlas.meters.models import Meter, MeterState, State
+from avlas.meters.models import Exchange, Meter, MeterState, State
 from avlas.simulate.kem import KemMeter, kem_file
 from avlas.system.models import Delivery, JobRun
 
@@ -56,6 +56,14 @@ def every_address(north) -> list[str]:
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse("meter", args=[meter.pk]) for meter in north.meters]
+    found += [
+        reverse("exchanges"),
+        reverse("exchange", args=[Exchange.objects.get(utility=north.utility).pk]),
+    ]
+    found += [
+        reverse(name, args=[north.meters[0].pk])
+        for name in ("meter_exchange", "meter_readings", "meter_reading_add")
+    ]
     found += [reverse(name) for name in ("points", "point_add", "customers", "customer_add")]
     found += [reverse(name, args=[north.point.pk]) for name in ("point", "point_edit", "point_move")]
     found += [reverse(name, args=[north.customer.pk]) for name in ("customer", "customer_edit")]

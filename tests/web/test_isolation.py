@@ -7,7 +7,17 @@ from urllib.parse import quote
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
-from avlas.meters.models import Collector, Customer, Key, Meter, MeteringPoint, MeterState, Telegram
+from avlas.meters.models import (
+    Collector,
+    Customer,
+    Exchange,
+    Key,
+    Meter,
+    MeteringPoint,
+    MeterState,
+    Reading,
+    Telegram,
+)
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
 # Pages anybody may see, and those that are not about a utility's rows.
@@ -16,7 +26,8 @@ OPEN = {
     "account_change_password", "choose_password",
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
-             "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use"}  # fmt: skip
+             "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
+             "exchange_undo"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -40,12 +51,15 @@ def blanks_of(world, name: str) -> dict[str, int]:
         telegram = Telegram.objects.filter(meter_id=world.meters[0].pk).first()
         slot = int(telegram.slot_at.timestamp())
         return {"pk": world.meters[0].pk, "slot": slot, "code": telegram.class_code}
+    if name == "meter_reading_void":
+        reading = Reading.objects.filter(meter_id=world.meters[0].pk, kind=0).first()
+        return {"pk": world.meters[0].pk, "slot": int(reading.slot_at.timestamp()), "kind": 0}
     if name.startswith("meter"):
         return {"pk": world.meters[0].pk}
     if name == "job_run":
         run = JobRun.objects.filter(job__utility=world.utility).first()
         return {"pk": run.job_id, "run": run.pk}
-    model = {"point": MeteringPoint, "customer": Customer, "heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
+    model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
              "webhook": Webhook, "user": User, "api": ApiToken}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
@@ -61,7 +75,7 @@ def test_every_kind_of_row_has_a_page():
 
 
 def counts():
-    models = (Collector, Key, Meter, Job, JobRun, Webhook, Delivery)
+    models = (Collector, Key, Meter, Job, JobRun, Webhook, Delivery, Exchange)
     return [model.objects.count() for model in models]
 
 
@@ -126,7 +140,8 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
            "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
            "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
-           "point_add", "point_edit", "point_move", "customer_add", "customer_edit"]  # fmt: skip
+           "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
+           "meter_exchange", "exchange", "exchange_undo", "meter_reading_add", "meter_reading_void"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)
