@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from avlas.meters.models import Exchange, Meter, MeterState, State
+from avlas.meters.models import Exchange, Installation, Meter, MeterState, State
 from avlas.simulate.kem import KemMeter, kem_file
 from avlas.system.models import Delivery, JobRun
 
@@ -132,6 +133,31 @@ def test_find_a_meter_and_look_at_its_consumption(signed_in, site, north):
     expect(signed_in.locator("#use-head")).to_contain_text("Volym")
     signed_in.go_back()
     expect(signed_in.locator("#use-head")).to_contain_text("Värmeenergi")
+
+
+def test_exchange_a_meter_step_by_step(signed_in, site, north):
+    plan = Exchange.objects.get(utility=north.utility)
+    Exchange.objects.filter(pk=plan.pk).update(at=datetime.now(UTC).replace(second=0, microsecond=0))
+    signed_in.goto(f"{site}{reverse('meter', args=[north.meters[0].pk])}")
+    signed_in.get_by_role("link", name="Byt", exact=True).click()
+    signed_in.get_by_role("link", name="Fortsätt med det").click()
+    title = signed_in.locator("#step-head")
+    expect(title).to_have_text("Gamla mätarens sista avläsning")
+    expect(signed_in.get_by_label("E1 Värmeenergi")).not_to_have_value("")  # proposed
+    signed_in.get_by_role("button", name="Spara och fortsätt").click()
+    expect(title).to_have_text("Nya mätaren")
+    signed_in.get_by_text(str(north.meters[1])).click()
+    signed_in.get_by_role("button", name="Ta den valda").click()
+    expect(title).to_have_text("Nya mätarens första avläsning")
+    signed_in.get_by_role("button", name="Spara och fortsätt").click()
+    expect(title).to_have_text("Kontrollera och genomför")
+    signed_in.get_by_role("button", name="Genomför bytet").click()
+    expect(signed_in.get_by_text("Bytet är genomfört")).to_be_visible()
+    assert Installation.objects.get(point=north.point, to_at=None).meter == north.meters[1]
+    signed_in.get_by_label("Anledning").fill("Fel hus")
+    signed_in.get_by_role("button", name="Ångra bytet").click()
+    expect(signed_in.get_by_text("Bytet är ångrat")).to_be_visible()
+    assert Installation.objects.get(point=north.point).meter == north.meters[0]
 
 
 def test_adopt_what_is_heard_and_keep_the_choice_while_the_list_renews_itself(signed_in, site, north):

@@ -74,7 +74,9 @@ def test_the_points_page_shows_its_use_across_an_exchange(north, sign_in):
     now = datetime.now(UTC)
     Installation.objects.filter(meter=north.meters[0]).update(to_at=now - timedelta(hours=30), reason="Byte")
     Installation.objects.create(point=north.point, meter=north.meters[1], from_at=now - timedelta(hours=30))
-    answer = sign_in(north.user).get(reverse("point", args=[north.point.pk]) + "?unit=day")
+    day = (now - timedelta(hours=30)).astimezone(STANDARD_TIME).date()
+    address = reverse("point", args=[north.point.pk])
+    answer = sign_in(north.user).get(f"{address}?unit=day&from={day.isoformat()}")
     text = answer.content.decode()
     assert answer.context["has_values"]
     (exchanged,) = [row for row in answer.context["used"].rows if "exchange" in row.marks]

@@ -20,7 +20,7 @@ from avlas.reports.consumption import standing
 from avlas.reports.latest import latest
 from avlas.system.models import AuditEvent
 
-NOON = datetime(2026, 3, 3, 11, tzinfo=UTC)
+NOON = datetime.now(UTC).replace(hour=11, minute=0, second=0, microsecond=0) - timedelta(days=100)
 
 
 def local(moment: datetime) -> str:

@@ -266,7 +266,7 @@ class Exchange(models.Model):
 
     utility = models.ForeignKey(Utility, models.CASCADE)
     old = models.ForeignKey(Installation, models.CASCADE, related_name="exchanges")  # the one that ends
-    new_meter = models.ForeignKey(Meter, models.CASCADE, null=True, blank=True, related_name="exchanges")
+    new_meter = models.ForeignKey(Meter, models.SET_NULL, null=True, blank=True, related_name="exchanges")
     new = models.ForeignKey(Installation, models.SET_NULL, null=True, blank=True, related_name="begun_by")
     state = models.CharField(max_length=10, choices=STATES, default=PLANNED)
     planned_for = models.DateField(null=True, blank=True)
