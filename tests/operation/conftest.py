@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 MAKE = """
@@ -68,8 +72,6 @@ class Installation:
         return done.stdout
 
     def sums(self) -> dict[str, list]:
-        import json
-
         return json.loads(self.python(SUMS))
 
 
@@ -81,6 +83,21 @@ def town(tmp_path_factory) -> Installation:
     return made
 
 
+@pytest.fixture(scope="session")
+def town_sums(town) -> dict[str, list]:
+    """Rows and checksum of each of its tables."""
+    return town.sums()
+
+
+@pytest.fixture(scope="session")
+def town_backup(town, tmp_path_factory) -> Path:
+    """A backup of it; tests that harm one take a copy."""
+    folder = tmp_path_factory.mktemp("town-backup")
+    town.run("backup", "--to", str(folder))
+    (path,) = folder.iterdir()
+    return path
+
+
 @pytest.fixture
 def copied(town, tmp_path) -> Installation:
     """A copy of the town, on SQLite."""
@@ -88,16 +105,28 @@ def copied(town, tmp_path) -> Installation:
     return Installation(tmp_path / "copied")
 
 
-@pytest.fixture
-def empty_postgresql(postgresql, tmp_path) -> Installation:
+@contextmanager
+def own_database(server: str, name: str, data: Path) -> Iterator[Installation]:
     """An installation on PostgreSQL with nothing in its database."""
-    import psycopg
+    name = f"{name}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    with psycopg.connect(server, autocommit=True) as connected:
+        connected.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connected.execute(f"CREATE DATABASE {name}")
+    yield Installation(data, urlsplit(server)._replace(path=f"/{name}").geturl())
+    with psycopg.connect(server, autocommit=True) as connected:
+        connected.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-    name = f"operation_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
-    with psycopg.connect(postgresql, autocommit=True) as server:
-        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        server.execute(f"CREATE DATABASE {name}")
+
+@pytest.fixture
+def empty_postgresql(postgresql, tmp_path) -> Iterator[Installation]:
     (tmp_path / "postgresql").mkdir()
-    yield Installation(tmp_path / "postgresql", urlsplit(postgresql)._replace(path=f"/{name}").geturl())
-    with psycopg.connect(postgresql, autocommit=True) as server:
-        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    with own_database(postgresql, "operation", tmp_path / "postgresql") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def town_on_postgresql(postgresql, town_backup, tmp_path_factory) -> Iterator[Installation]:
+    """The town on PostgreSQL; tests leave it as it is."""
+    with own_database(postgresql, "operation_town", tmp_path_factory.mktemp("postgresql")) as made:
+        made.run("restore", str(town_backup))
+        yield made

@@ -55,6 +55,7 @@ _LVAR, _REAL = 0xD, 0x5
 _FIRST_BCD = 0x9
 _FULL_CIS = frozenset({0x72, 0x78, 0x7A})
 _CACHED = 4096
+_TEXTS = 512  # remembered of each field, and of each plan: more would cost memory and, as they differ, not be met again
 _DATE_CODINGS = (2, 4, 6)  # binary, of as many bytes: types G, F and I
 
 
@@ -95,7 +96,7 @@ class Text:
         """The text of a frame's field, with its unit; None where it says nothing."""
         raw = frame[self.start : self.start + self.size]
         if raw not in self._known:
-            if len(self._known) >= _CACHED:
+            if len(self._known) >= _TEXTS:
                 self._known.clear()
             self._known[raw] = self.value(raw)
         text = self._known[raw]
@@ -184,7 +185,7 @@ class Plan:
             return [""] * len(frames)
         told = np.ascontiguousarray(frames[:, self._telling]).view(f"V{len(self._telling)}")[:, 0].tolist()
         known = self._said
-        if len(known) >= _CACHED:
+        if len(known) >= _TEXTS:
             known.clear()
         for place, one in enumerate(told):
             if one not in known:
