@@ -93,8 +93,9 @@ def town_sums(town) -> dict[str, list]:
 def town_backup(town, tmp_path_factory) -> Path:
     """A backup of it; tests that harm one take a copy."""
     folder = tmp_path_factory.mktemp("town-backup")
-    town.run("backup", "--to", str(folder))
-    (path,) = folder.iterdir()
+    shutil.copytree(town.data, folder / "town")  # the town itself stays one without any backup
+    Installation(folder / "town").run("backup", "--to", str(folder / "backups"))
+    (path,) = (folder / "backups").iterdir()
     return path
 
 
