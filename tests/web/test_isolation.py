@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
-from avlas.meters.models import Collector, Key, Meter, MeterState, Telegram
+from avlas.meters.models import Collector, Customer, Key, Meter, MeterState, Telegram
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
 # Pages anybody may see, and those that are not about a utility's rows.
@@ -47,7 +47,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
         run = JobRun.objects.filter(job__utility=world.utility).first()
         return {"pk": run.job_id, "run": run.pk}
     model = {"heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
-             "webhook": Webhook, "user": User, "api": ApiToken}[name.partition("_")[0]]  # fmt: skip
+             "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -126,7 +126,7 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
            "api_token_add", "api_token_revoke", "meter_let_in", "meter_case", "info_codes_acknowledge",
-           "performance_level"]  # fmt: skip
+           "performance_level", "privacy_customer"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -140,7 +140,19 @@ def test_a_user_looks_but_changes_nothing(north, sign_in, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["users", "user_edit", "roles", "api_tokens", "api_token_revoke", "audit_log", "audit_export"]
+    "name",
+    [
+        "users",
+        "user_edit",
+        "roles",
+        "api_tokens",
+        "api_token_revoke",
+        "audit_log",
+        "audit_export",
+        "privacy",
+        "privacy_customer",
+        "privacy_export",
+    ],
 )
 def test_access_is_the_administrators_alone(north, sign_in, name):
     blanks = dict(pages())[name]
