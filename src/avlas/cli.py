@@ -113,6 +113,7 @@ COMMANDS = [
         "add_move_arguments",
         "run_move",
     ),
+    Command("sbom", "avlas.operation.sbom", "what the program is made of", "vad programmet består av"),
     Command("decode", "avlas.decode.command", "explain telegrams", "förklara telegram"),
     Command(
         "families",
