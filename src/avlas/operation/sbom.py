@@ -92,7 +92,7 @@ def _python_packages(lock: Path) -> tuple[list[dict[str, Any]], dict[str, set[st
         there = installed.get(name)
         version = there.version if there else (locked or {})[name]
         refs[name] = f"pkg:pypi/{name}@{version}"
-        component = {
+        component: dict[str, Any] = {
             "type": "library", "bom-ref": refs[name], "name": name, "version": version, "purl": refs[name],
             "scope": "required" if there else "excluded",  # locked, but not for this platform
         }  # fmt: skip
