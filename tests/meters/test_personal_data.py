@@ -60,7 +60,7 @@ def home(desk, hear):
 
 
 def test_all_that_is_stored_about_one(home):
-    anna, _bo, meter = home
+    anna, bo, meter = home
     said = json.loads(json.dumps(about_customer.everything(anna)))
     assert set(said["customer"]) == set(fields("meters.Customer", Personal.CUSTOMER))
     (place,) = said["occupancies"]
@@ -70,6 +70,13 @@ def test_all_that_is_stored_about_one(home):
     assert len(metered["readings"]) == 10  # not Bo's
     assert metered["readings"][0]["energy_heat_kwh"] is not None
     assert "Bo" not in json.dumps(said)
+    MeteringPoint.objects.update(door_code="4711", contact="Bos granne Eva")
+    assert "4711" not in json.dumps(about_customer.everything(anna))  # she has left
+    (place,) = about_customer.everything(bo)["occupancies"]
+    assert (place["metering_point"]["door_code"], place["metering_point"]["contact"]) == (
+        "4711",
+        "Bos granne Eva",
+    )
 
 
 def test_made_nameless(home):
@@ -89,7 +96,11 @@ def test_made_nameless(home):
     other = Customer.objects.create(
         utility=Utility.objects.create(name="B", slug="b"), number="K-Anna", name="Anna"
     )
+    MeteringPoint.objects.update(door_code="4711", contact="Bos granne Eva")
+    about_customer.pseudonymise(anna, Who())
+    assert MeteringPoint.objects.get().contact  # it isn't about her
     about_customer.pseudonymise(bo, Who())
+    assert (MeteringPoint.objects.get().contact, MeteringPoint.objects.get().door_code) == ("", "4711")
     other.refresh_from_db()
     assert other.name == "Anna"
     assert Customer.objects.filter(number__startswith="P-").count() == 2

@@ -17,6 +17,7 @@ from avlas.meters.models import (
     InfoEvent,
     Installation,
     Kind,
+    MeteringPoint,
     Occupancy,
     Reading,
     Source,
@@ -58,11 +59,13 @@ def everything(customer: Customer) -> dict[str, Any]:
 
 
 def _occupancy(one: Occupancy) -> dict[str, Any]:
+    """One of them; how to get in, and notes about the place as it is now, only to who lives there now."""
+    kinds = [Personal.PLACE] if one.to_at else [Personal.PLACE, Personal.ACCESS, Personal.WRITTEN]
     return {
         "from": one.from_at.isoformat(),
         "to": one.to_at.isoformat() if one.to_at else None,
         "metering_point": {
-            name: getattr(one.point, name) for name in fields("meters.MeteringPoint", Personal.PLACE)
+            name: getattr(one.point, name) for kind in kinds for name in fields("meters.MeteringPoint", kind)
         },
         "meters": [_metered(*about) for about in meters_of(one)],
     }
@@ -105,7 +108,8 @@ def _reading(row: dict[str, Any]) -> dict[str, Any]:
 def pseudonymise(customer: Customer, who: Who) -> None:
     """Take away who the customer is: number and everything else that names them. It can't be taken back.
 
-    Occupancies and readings stay, without a name. The audit log names the customer by the new number alone.
+    Occupancies and readings stay, without a name; what staff wrote about who lives there now is emptied. The audit log
+    names the customer by the new number alone.
     """
     with transaction.atomic():
         row = Customer.objects.select_for_update().get(pk=customer.pk)
@@ -113,6 +117,8 @@ def pseudonymise(customer: Customer, who: Who) -> None:
         for name in names:
             setattr(row, name, {} if isinstance(row._meta.get_field(name), JSONField) else "")  # noqa: SLF001
         row.number = _free_number(row.utility_id)
+        written = dict.fromkeys(fields("meters.MeteringPoint", Personal.WRITTEN), "")
+        MeteringPoint.objects.filter(occupancies__customer=row, occupancies__to_at=None).update(**written)
         row.save(update_fields=names)
         audit.record(
             "privacy.pseudonymised",

@@ -14,6 +14,7 @@ class Personal(Enum):
 
     CUSTOMER = "customer"  # says who a customer is or how to reach them: exported, pseudonymised
     PLACE = "place"  # where a customer lives; stays with the place when the customer has moved
+    ACCESS = "access"  # how to get in where a customer lives: told to nobody who has left
     METERED = "metered"  # what was metered at a customer's: exported, erased with a fence
     WRITTEN = "written"  # free text by the staff that may speak of a customer
     STAFF = "staff"  # of somebody who works with Avläs
@@ -29,6 +30,11 @@ JUDGED: Final[dict[str, Personal]] = {
     "meters.MeteringPoint.address": Personal.PLACE,
     "meters.MeteringPoint.postal_code": Personal.PLACE,
     "meters.MeteringPoint.city": Personal.PLACE,
+    "meters.MeteringPoint.property_name": Personal.PLACE,
+    "meters.MeteringPoint.door_code": Personal.ACCESS,
+    "meters.MeteringPoint.key_place": Personal.ACCESS,
+    "meters.MeteringPoint.contact": Personal.WRITTEN,
+    "meters.MeteringPoint.warning": Personal.WRITTEN,
     "meters.MeteringPoint.latitude": Personal.PLACE,
     "meters.MeteringPoint.longitude": Personal.PLACE,
     "meters.Reading.other": Personal.METERED,
@@ -36,6 +42,7 @@ JUDGED: Final[dict[str, Personal]] = {
     "meters.VoidedReading.row": Personal.METERED,
     "meters.VoidedReading.reason": Personal.WRITTEN,
     "meters.Installation.reason": Personal.WRITTEN,
+    "meters.Meter.note": Personal.WRITTEN,
     "meters.CaseEntry.note": Personal.WRITTEN,
     "system.User.email": Personal.STAFF,
     "system.User.first_name": Personal.STAFF,
@@ -61,12 +68,13 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.Installation": "role",
         "meters.Key": "manufacturer identification sealed source",
         "meters.LearntLayout": "manufacturer headers source",
-        "meters.Meter": "manufacturer serial model family medium config",
+        "meters.Meter": "manufacturer serial model family medium config mounted_in accuracy_class seals",
         "meters.MeterAddress": "road identifier",
         "meters.MeteringPoint": "district",
         "meters.MeterState": "address manufacturer identification model medium security problem recent",
         "meters.ReadingConflict": "register",
         "meters.ReceiverHour": "signals",
+        "meters.RevisionRule": "kind",
         "system.ApiToken": "name prefix hash scopes",
         "system.AuditEvent": "event",
         "system.Delivery": "key event road status worker told",
@@ -77,7 +85,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.RolePermission": "role permission",
         "system.SecretCheck": "key_id check_value",
         "system.User": "role language time_zone",
-        "system.Utility": "name slug",
+        "system.Utility": "name slug map_credit map_tiles",
         "system.Webhook": "name url secret",
     }.items()
     for name in names.split()

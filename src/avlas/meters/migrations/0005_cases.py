@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("meters", "0004_group"),
+        ("meters", "0005_master_data"),
         ("system", "0004_outbox"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

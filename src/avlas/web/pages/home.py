@@ -18,9 +18,9 @@ from avlas.meters.models import Collector, Meter, MeterState, State
 from avlas.meters.receiver_silence import silent_receivers
 from avlas.system.models import Delivery, DeliveryStatus, Job, Permission
 from avlas.web import formats
+from avlas.web.meter_search import MISSING_AFTER, count_meters
 from avlas.web.pages.access import PageRequest, page, rows, rows_and_installation
 from avlas.web.pages.jobs import job_title
-from avlas.web.pages.meter_list import MISSING_AFTER, count_meters
 from avlas.web.pages.receivers import STATUS_TEXTS, STATUS_TONES, is_receiver
 
 if TYPE_CHECKING:

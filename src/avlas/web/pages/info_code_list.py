@@ -22,8 +22,8 @@ from avlas.system.models import Permission
 from avlas.web import words
 from avlas.web.info_codes import Meanings, Said
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
+from avlas.web.meter_search import contains
 from avlas.web.pages.access import PageRequest, computer, page, rows
-from avlas.web.pages.meter_list import contains
 from avlas.web.table_files import FILE_KINDS, Cell, table_file
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from avlas.meters.models import Customer, Fence, Occupancy
 from avlas.system.models import Permission
 from avlas.web import formats
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.meter_search import contains
 from avlas.web.pages.access import PageRequest, computer, find, page, record, rows
-from avlas.web.pages.meter_list import contains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
