@@ -102,6 +102,7 @@ def make_world(mark: str, seed: int) -> World:
         MeterState,
         Occupancy,
     )
+    from avlas.reports.models import SavedReport
     from avlas.simulate import samples
     from avlas.system import tokens
     from avlas.system.models import User, Utility
@@ -149,6 +150,7 @@ def make_world(mark: str, seed: int) -> World:
     Installation.objects.create(point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60))
     group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
+    SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
     world.jobs_and_messages()
     tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world

@@ -17,6 +17,7 @@ from avlas.meters.models import (
     MeterState,
     Telegram,
 )
+from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
 # Pages anybody may see, and those that are not about a utility's rows.
@@ -59,7 +60,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group}[name.partition("_")[0]]  # fmt: skip
+             "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -141,7 +142,8 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
            "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
            "group_add", "group_edit", "group_delete",
-           "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer"]  # fmt: skip
+           "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
+           "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

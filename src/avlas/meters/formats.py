@@ -11,6 +11,7 @@ from django.db import transaction
 
 from avlas.decode.families import canonical
 from avlas.meters.models import Format
+from avlas.reports.calc.shown_in import converted_decimals
 
 _ids: dict[str, int] = {}
 _lock = threading.Lock()
@@ -47,6 +48,13 @@ def step(sent: tuple[str, int] | None) -> float:
 def resolution(spec: str, code: str) -> float:
     """Give the smallest step of a register in canonical units (0.0 when the format doesn't say)."""
     return step(parse(spec).get(code))
+
+
+@lru_cache(4096)
+def shown_decimals(unit: str, decimals: int) -> int:
+    """Give the decimals that a figure sent in ``unit`` with ``decimals`` deserves in the canonical unit."""
+    converted = canonical(Decimal(1), unit)
+    return converted_decimals(decimals, Decimal(converted[0])) if converted else decimals
 
 
 def ids(specs: set[str]) -> dict[str, int]:

@@ -75,6 +75,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.ReadingConflict": "register",
         "meters.ReceiverHour": "signals",
         "meters.RevisionRule": "kind",
+        "reports.SavedReport": "kind name note settings",
         "system.ApiToken": "name prefix hash scopes",
         "system.AuditEvent": "event",
         "system.Delivery": "key event road status worker told",

@@ -23,7 +23,7 @@ from avlas.reports.calc.judgement import (
     energy_contradicts_volume,
     modulus,
 )
-from avlas.reports.calc.shown_in import ShownIn, converted_decimals, shown_in
+from avlas.reports.calc.shown_in import ShownIn, shown_in
 from avlas.reports.calc.value_at import INTERPOLATED, NONE, Series, ValuesAt, values_at
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def _shown(register: str, specs: list[str]) -> tuple[str, int]:
             continue
         converted = canonical(Decimal(1), sent[0])
         unit = unit or (converted[1] if converted else sent[0])
-        best = max(best, converted_decimals(sent[1], Decimal(converted[0])) if converted else sent[1])
+        best = max(best, formats.shown_decimals(*sent))
     return unit, best if best >= 0 else known.decimals
 
 

@@ -72,7 +72,16 @@ SECTIONS = (
         ),
     ),
     Section(
-        _("Analysis"), "chart", (Entry("performance", _("Reading performance"), ("performance_level",)),)
+        _("Analysis"),
+        "chart",
+        (
+            Entry("heat_report", _("Heat reports"), ("heat_levels",)),
+            Entry("consumption_report", _("Consumption reports")),
+            Entry("compare", _("Data comparison")),
+            Entry("performance", _("Reading performance"), ("performance_level",)),
+            Entry("water_loss", _("Water loss analysis")),
+            Entry("saved_reports", _("Saved reports"), ("report_save", "report_edit")),
+        ),
     ),
     Section(
         _("Operation"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from avlas.collect import texts as collect_texts
 from avlas.decode.registers import BY_CODE
@@ -34,6 +35,13 @@ register = template.Library()
 def number(value: Decimal | float | None, decimals: int | None = None) -> str:
     """``{{ value|number:2 }}``"""
     return formats.number(value, decimals)
+
+
+@register.filter
+def number_or_na(value: Decimal | float | None, decimals: int | None = None) -> str:
+    """``{{ value|number_or_na:2 }}``: a figure that a report can't tell is N/A."""
+    shown = formats.number(value, decimals)
+    return _("N/A") if shown == formats.MISSING else shown
 
 
 @register.simple_tag

@@ -1,0 +1,303 @@
+"""Consumption reports: what each consumer of a group used in a period, who used unusually much or nothing, and all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from avlas.reports.calc.shown_in import shown_in
+from avlas.reports.totals import MORE, TESTS, UNKNOWN, ZERO, consumption_report, fitting, total
+from avlas.web import formats, words
+from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
+from avlas.web.pages.access import PageRequest, page
+from avlas.web.report_files import ReportTable, report_file
+from avlas.web.report_period import ReportPeriod, asked_period
+from avlas.web.report_rows import (
+    MAY_GROUP,
+    GroupChoice,
+    add_to_group,
+    asked_group,
+    consumption_type,
+    context,
+    in_order,
+    legend,
+    limit,
+    place,
+    posted_meters,
+    rounded,
+    searched,
+    type_name,
+    use_marks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.utils.functional import Promise
+
+    from avlas.reports.period_use import PeriodUse, Who
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A register of the report."""
+
+    code: str
+    symbol: str
+    unit: str
+
+
+COLUMNS: Final[dict[str, Column]] = {
+    "V1": Column("volume_m3", "V1", "m³"),
+    "E1": Column("energy_heat_kwh", "E1", "kWh"),
+    "E3": Column("energy_cooling_kwh", "E3", "kWh"),
+    "A": Column("electricity_import_kwh", "A+", "kWh"),
+}
+_ALWAYS: Final = ("V1", "E1")
+_IN_TOTAL: Final = ("V1", "E1", "E3")
+TEST_WORDS: Final[dict[str, Promise]] = dict(
+    zip(
+        TESTS,
+        (
+            gettext_lazy("higher than"),
+            gettext_lazy("lower than"),
+            gettext_lazy("nothing at all"),
+            gettext_lazy("not known"),
+        ),
+        strict=True,
+    )
+)
+_SORTS: Final = ("address", "customer", "type", "serial", "kind", *COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table; ``amounts`` beside the columns shown: figure and decimals."""
+
+    who: Who
+    type_name: str
+    kind: str
+    amounts: list[tuple[Column, float, int]]
+    marks: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A register's total in words."""
+
+    symbol: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """All that the address asks for."""
+
+    group: GroupChoice
+    period: ReportPeriod
+    wanted: Asked
+    medium: str
+    of: str
+    test: str  # "" for no filter
+    limit: float | None
+    limit_text: str
+
+    @property
+    def filters(self) -> bool:
+        """Whether rows are left out by their consumption."""
+        return self.test in (ZERO, UNKNOWN) or (bool(self.test) and self.limit is not None)
+
+
+def _choice(request: PageRequest) -> _Choice:
+    of, test = request.GET.get("of", "V1"), request.GET.get("test", MORE)
+    value, text = limit(request.GET, "limit")
+    return _Choice(
+        asked_group(request),
+        asked_period(request.GET),
+        asked(request.GET, columns=(), sorts=_SORTS, default="address"),
+        request.GET.get("medium", "")[:30],
+        of if of in COLUMNS else "V1",
+        test if test in TESTS else MORE,
+        value,
+        text,
+    )
+
+
+def _report(choice: _Choice) -> PeriodUse | None:
+    if choice.group.members is None or choice.period.wrong_way:
+        return None
+    return consumption_report(choice.group.members, choice.period.start, choice.period.end)
+
+
+def _fitting(found: PeriodUse, choice: _Choice) -> np.ndarray:
+    """The rows that fit search and filters, in order."""
+    fits = searched(found.who, choice.wanted.words)
+    if choice.medium:
+        fits &= np.array([one.medium == choice.medium for one in found.who], bool)
+    if choice.filters:
+        code = COLUMNS[choice.of].code
+        fits &= fitting(found.used.amount[code], found.used.decimals[code], choice.test, choice.limit or 0.0)
+    people = found.who
+    keys: dict[str, np.ndarray | Callable[[int], str]] = {
+        "address": lambda row: people[row].address,
+        "customer": lambda row: people[row].customer,
+        "type": lambda row: people[row].model,
+        "serial": lambda row: people[row].serial,
+        "kind": lambda row: consumption_type(people[row]),
+        **{name: found.used.amount[column.code] for name, column in COLUMNS.items()},
+    }
+    wanted = choice.wanted
+    return in_order(np.flatnonzero(fits), keys[wanted.sort], descending=wanted.descending)
+
+
+def _shown_columns(found: PeriodUse) -> dict[str, Column]:
+    """V1 and E1 always, the others where somebody has them."""
+    return {
+        name: column
+        for name, column in COLUMNS.items()
+        if name in _ALWAYS or not np.isnan(found.used.amount[column.code]).all()
+    }
+
+
+def _line(found: PeriodUse, row: int, columns: dict[str, Column]) -> Line:
+    one, used = found.who[row], found.used
+    return Line(
+        one,
+        type_name(one),
+        consumption_type(one),
+        [
+            (column, float(used.amount[column.code][row]), int(used.decimals[column.code][row]))
+            for column in columns.values()
+        ],
+        use_marks(int(used.marks[row])),
+    )
+
+
+def _totals(found: PeriodUse, rows: np.ndarray, columns: dict[str, Column]) -> list[Total]:
+    """V1, E1 and E3 always; energy in MWh."""
+    totals = []
+    for name, column in COLUMNS.items():
+        if name not in _IN_TOTAL and name not in columns:
+            continue
+        one = total(found.used.amount[column.code][rows], found.used.decimals[column.code][rows])
+        shown = shown_in(column.unit, one.decimals, [one.amount])
+        totals.append(
+            Total(
+                column.symbol,
+                formats.quantity(shown.figure(rounded(one.amount, one.decimals)), shown.unit, shown.decimals),
+            )
+        )
+    return totals
+
+
+@page(change=MAY_GROUP)
+def consumption(request: PageRequest) -> HttpResponse:
+    """The report as a page; its form puts meters into a group."""
+    choice = _choice(request)
+    found = _report(choice)
+    if request.method == "POST":
+        chosen = posted_meters(request)
+        if "all" in request.POST and found is not None:
+            chosen = [found.who[row].meter_id for row in _fitting(found, choice).tolist()]
+        add_to_group(request, chosen)
+        return redirect(request.get_full_path())
+    data = {
+        "choice": choice,
+        "asked": choice.wanted,
+        "columns_offered": COLUMNS,
+        "tests": TEST_WORDS,
+        "unit": COLUMNS[choice.of].unit,
+        **context(request, choice.group, choice.period),
+    }
+    if found is not None:
+        rows = _fitting(found, choice)
+        columns = _shown_columns(found)
+        start = choice.wanted.offset if choice.wanted.offset < len(rows) else 0
+        lines = [_line(found, row, columns) for row in rows[start : start + ROWS_PER_PAGE].tolist()]
+        media = sorted({one.medium for one in found.who if one.medium})
+        data |= {
+            "found": found,
+            "columns": columns,
+            "lines": lines,
+            "legend": legend(line.marks for line in lines),
+            "pages": Pages(len(rows), start // ROWS_PER_PAGE + 1),
+            "totals": _totals(found, rows, columns),
+            "media": {name: words.medium(name) for name in media},
+            "narrowed": bool(choice.wanted.words or choice.medium or choice.filters),
+        }
+    return render(request, "pages/consumption_report.html", data)
+
+
+@page()
+def consumption_file(request: PageRequest) -> HttpResponse:
+    """The whole report, as filtered and sorted, as a file of the kind in the address (CSV when it says none)."""
+    kind = request.GET.get("file", "csv")
+    choice = _choice(request)
+    found = _report(choice)
+    if found is None:
+        raise Http404
+    return report_file(request, kind, _table(found, choice))
+
+
+def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
+    rows = _fitting(found, choice)
+    columns = _shown_columns(found)
+    headings = [
+        _("Address"),
+        _("Customer"),
+        _("Meter type"),
+        _("Serial number"),
+        _("Consumption type"),
+        *(
+            _("Consumption (%(register)s, %(unit)s)") % {"register": column.symbol, "unit": column.unit}
+            for column in columns.values()
+        ),
+        _("Remarks"),
+    ]
+    table = []
+    for row in rows.tolist():
+        line = _line(found, row, columns)
+        table.append(
+            [
+                place(line.who),
+                line.who.customer or line.who.customer_number,
+                line.type_name,
+                line.who.serial,
+                line.kind,
+                *(rounded(amount, decimals) for _column, amount, decimals in line.amounts),
+                "; ".join(text for _sign, text, _tone in line.marks),
+            ]
+        )
+    said = [(_("Group"), choice.group.title), (_("Period"), choice.period.title)]
+    if choice.wanted.text:
+        said.append((_("Search"), choice.wanted.text))
+    if choice.medium:
+        said.append((_("Consumption type"), words.medium(choice.medium)))
+    if choice.filters:
+        figure = (
+            ""
+            if choice.test in (ZERO, UNKNOWN)
+            else f" {choice.limit_text}{formats.HARD_SPACE}{COLUMNS[choice.of].unit}"
+        )
+        said.append((_("Consumption"), f"{COLUMNS[choice.of].symbol} {TEST_WORDS[choice.test]}{figure}"))
+    name = _("consumption-report")
+    return ReportTable(
+        f"{name}-{choice.period.in_name}",
+        _("Consumption report"),
+        said,
+        headings,
+        table,
+        range(5, 5 + len(columns)),
+        [3, 2.4, 2, 1.7, 1.6, *([1.7] * len(columns)), 2.4],
+        [
+            *((one.symbol, one.text) for one in _totals(found, rows, columns)),
+            (_("Meters"), formats.number(len(rows))),
+        ],
+        [_("Days and months begin in standard time (UTC+1) all year.")],
+    )
