@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from avlas.meters.keys import Who
     from avlas.meters.models import Meter
 
-_NAMELESS = "P-"
+_NAMELESS = re.compile(r"P-[0-9a-f]{8}")
 
 
 def occupancies(customer: Customer) -> list[Occupancy]:
@@ -132,7 +133,7 @@ def pseudonymise(customer: Customer, who: Who) -> None:
 
 def is_nameless(customer: Customer) -> bool:
     """Whether ``pseudonymise`` was here before."""
-    return customer.number.startswith(_NAMELESS) and not customer.name
+    return bool(_NAMELESS.fullmatch(customer.number)) and not customer.name
 
 
 def erase_occupancy(occupancy: Occupancy, from_at: datetime, to_at: datetime, who: Who) -> int:
@@ -145,8 +146,10 @@ def erase_occupancy(occupancy: Occupancy, from_at: datetime, to_at: datetime, wh
     if not occupancy.from_at <= from_at < to_at <= occupancy.to_at:
         raise ValueError("the span is not within the occupancy")
     count = 0
+    meters = meters_of(occupancy)
     with transaction.atomic():
-        for meter, since, until in sorted(meters_of(occupancy), key=lambda one: one[0].pk):
+        erasure.hold(meter for meter, _since, _until in meters)
+        for meter, since, until in meters:
             begin, end = max(since, from_at), min(until, to_at)
             if begin < end:
                 count += erasure.erase(meter, begin, end, who)["readings"]
@@ -155,6 +158,6 @@ def erase_occupancy(occupancy: Occupancy, from_at: datetime, to_at: datetime, wh
 
 def _free_number(utility_id: int) -> str:
     while True:
-        number = f"{_NAMELESS}{secrets.token_hex(4)}"
+        number = f"P-{secrets.token_hex(4)}"
         if not Customer.objects.filter(utility_id=utility_id, number=number).exists():
             return number

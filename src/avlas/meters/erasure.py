@@ -50,7 +50,7 @@ def erase(meter: Meter, from_at: datetime, to_at: datetime, who: Who) -> dict[st
     if to_at <= from_at:
         raise ValueError(f"the span ends ({to_at}) before it begins ({from_at})")
     with transaction.atomic():
-        slots.lock_meters({meter.pk})
+        hold([meter])
         Fence.objects.get_or_create(meter=meter, from_at=from_at, to_at=to_at, defaults={"by": who.user})
         Generation.bump(meter.utility_id)
         counts = _delete(meter, int(from_at.timestamp()), int(to_at.timestamp()))
@@ -63,6 +63,18 @@ def erase(meter: Meter, from_at: datetime, to_at: datetime, who: Who) -> dict[st
             detail={"from": from_at.isoformat(), "to": to_at.isoformat(), **counts},
         )  # fmt: skip
     return counts
+
+
+def hold(meters: Iterable[Meter]) -> None:
+    """Hold what ingest holds of these meters, in its order, until the transaction ends: addresses, then meters."""
+    ids = sorted({meter.pk for meter in meters})
+    list(
+        MeterState.objects.select_for_update(no_key=True)
+        .filter(meter_id__in=ids)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    slots.lock_meters(ids)
 
 
 def _delete(meter: Meter, begin: int, end: int) -> dict[str, int]:
