@@ -188,9 +188,10 @@ def _nothing_remembered() -> Iterator[None]:
     """What ingest keeps in memory belongs to the database of one test."""
     from avlas.meters import formats, layouts
     from avlas.meters.directory import Directory
+    from avlas.web.pages import meter_list
 
-    for known in (Directory, formats, layouts):
-        known.forget()
+    for forget in (Directory.forget, formats.forget, layouts.forget, meter_list.media_of.cache_clear):
+        forget()
     yield
-    for known in (Directory, formats, layouts):
-        known.forget()
+    for forget in (Directory.forget, formats.forget, layouts.forget):
+        forget()
