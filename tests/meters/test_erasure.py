@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.meters.conftest import START, Heard
 
-from avlas.meters import cases, erasure
+from avlas.meters import cases, entered, erasure
 from avlas.meters.directory import Directory
 from avlas.meters.fences import Fences
 from avlas.meters.keys import Who
@@ -22,6 +23,7 @@ from avlas.meters.models import (
     Meter,
     Reading,
     ReadingConflict,
+    Source,
     State,
     Telegram,
     VoidedReading,
@@ -140,6 +142,16 @@ def test_everything_that_tells_of_the_time_goes(desk, told):
     assert event.detail == {"from": FROM.isoformat(), "to": TO.isoformat(), **counts}
     with pytest.raises(ValueError, match="before it begins"):
         erasure.erase(meter, TO, TO, Who())
+
+
+def test_nobody_types_it_in_again(desk, told):
+    meter = Meter.objects.order_by("pk").first()
+    erasure.erase(meter, FROM, TO, Who())
+    figures = [entered.Figure("energy_heat_kwh", Decimal(1234), "kWh")]
+    with pytest.raises(entered.Erased):
+        entered.enter(meter, FROM + timedelta(minutes=1), figures, Source.TYPED, Who())
+    entered.enter(meter, TO, figures, Source.TYPED, Who())
+    assert [one.slot_at for one in Reading.objects.filter(kind=2)] == [TO]
 
 
 def test_fences_are_known_again_in_another_database(desk, told):

@@ -63,6 +63,13 @@ def test_who_is_in_which(town):
     ]
 
 
+def test_what_is_out_of_use_is_not_in_stock(town):
+    utility, meters, _other, _foreign = town
+    Meter.objects.filter(pk=meters[5].pk).update(retired_at=datetime.now(UTC))
+    assert groups.meter_ids(utility.pk, "stock") == ids([*meters[1:5], *meters[6:]])
+    assert groups.counts(utility.pk)["stock"] == 8
+
+
 def test_another_utilitys_group_is_not_there(town):
     utility, _meters, other, foreign = town
     theirs = groups.create(other.pk, "Centrum", NOBODY)

@@ -95,6 +95,7 @@ def make_world(mark: str, seed: int) -> World:
     from avlas.meters.models import (
         Collector,
         Customer,
+        Exchange,
         Group,
         GroupMember,
         Installation,
@@ -147,7 +148,10 @@ def make_world(mark: str, seed: int) -> World:
     )
     world.customer = Customer.objects.create(utility=utility, number=f"{mark}-1", name=f"{mark} Öberg")
     Occupancy.objects.create(point=world.point, customer=world.customer, from_at=now - timedelta(days=90))
-    Installation.objects.create(point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60))
+    place = Installation.objects.create(
+        point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60)
+    )
+    Exchange.objects.create(utility=utility, old=place, reason=f"{mark} revision")
     group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")

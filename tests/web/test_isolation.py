@@ -10,11 +10,13 @@ from django.urls import URLPattern, get_resolver, reverse
 from avlas.meters.models import (
     Collector,
     Customer,
+    Exchange,
     Group,
     Key,
     Meter,
     MeteringPoint,
     MeterState,
+    Reading,
     Telegram,
 )
 from avlas.reports.models import SavedReport
@@ -28,7 +30,7 @@ OPEN = {
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
-             "meters_act", "info_codes_acknowledge"}  # fmt: skip
+             "meters_act", "info_codes_acknowledge", "exchange_undo"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -54,12 +56,15 @@ def blanks_of(world, name: str) -> dict[str, int]:
         return {"pk": world.meters[0].pk, "slot": slot, "code": telegram.class_code}
     if name == "map_heard":
         return {"pk": world.collector.pk}
+    if name == "meter_reading_void":
+        reading = Reading.objects.filter(meter_id=world.meters[0].pk, kind=0).first()
+        return {"pk": world.meters[0].pk, "slot": int(reading.slot_at.timestamp()), "kind": 0}
     if name.startswith("meter"):
         return {"pk": world.meters[0].pk}
     if name == "job_run":
         run = JobRun.objects.filter(job__utility=world.utility).first()
         return {"pk": run.job_id, "run": run.pk}
-    model = {"point": MeteringPoint, "customer": Customer, "heard": MeterState, "receiver": Collector,
+    model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
              "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
@@ -76,7 +81,7 @@ def test_every_kind_of_row_has_a_page():
 
 
 def counts():
-    models = (Collector, Group, Key, Meter, Job, JobRun, Webhook, Delivery)
+    models = (Collector, Group, Key, Meter, Job, JobRun, Webhook, Delivery, Exchange)
     return [model.objects.count() for model in models]
 
 
@@ -144,7 +149,8 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
            "group_add", "group_edit", "group_delete",
            "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
-           "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit"]  # fmt: skip
+           "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",
+           "meter_exchange", "exchange", "exchange_undo", "meter_reading_add", "meter_reading_void"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

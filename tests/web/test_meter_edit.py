@@ -19,6 +19,7 @@ from avlas.meters.models import (
     MeteringPoint,
     MeterState,
     Reading,
+    Telegram,
 )
 from avlas.system.models import AuditEvent
 
@@ -65,15 +66,20 @@ def test_a_meter_is_added_by_hand_and_lies_in_stock(north, sign_in):
     assert "finns redan" in again.content.decode()
 
 
-def test_a_stranger_who_was_heard_becomes_the_meter_that_is_added(north, sign_in):
+def test_a_stranger_who_was_heard_becomes_the_meter_that_is_added(
+    north, sign_in, django_capture_on_commit_callbacks
+):
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
     values = MASTER | {
         "manufacturer": stranger.manufacturer,
         "serial": "X-1",
         "identifier": stranger.identification,
     }
-    sign_in(north.superuser).post(reverse("meter_add"), values)
+    client = sign_in(north.superuser)
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(reverse("meter_add"), values)
     stranger.refresh_from_db()
+    assert Telegram.objects.filter(meter_id=stranger.meter_id).exists()  # what was heard last is its own
     assert stranger.meter is not None
     assert stranger.meter.serial == "X-1"
 

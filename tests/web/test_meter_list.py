@@ -365,7 +365,7 @@ def test_a_meters_readings_as_they_are_kept(north, sign_in):
     lines = client.get(address, {"file": "csv"}).content.decode("utf-8-sig").strip().split("\r\n")
     assert lines[0].startswith("Tid;Ursprung;Väg;Värmeenergi E1 (kWh);")
     assert len(lines) == kept.count() + 1
-    assert lines[1].endswith('"orimligt; tagen ur bruk"')
+    assert lines[1].endswith('"orimligt; tagen ur bruk";')
     file = client.get(address, {"file": "xlsx", "from": day})
     assert openpyxl.load_workbook(io.BytesIO(file.content)).active.max_row > 1
 

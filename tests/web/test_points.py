@@ -10,9 +10,11 @@ from django.urls import reverse
 
 from avlas.meters import points
 from avlas.meters.keys import Who
-from avlas.meters.models import Customer, Installation, Meter, MeteringPoint, Occupancy
+from avlas.meters.models import Customer, InfoEvent, Installation, Meter, MeteringPoint, Occupancy
 from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.consumption import Row, Span
 from avlas.system.models import AuditEvent
+from avlas.web.happenings import Happening, happenings, of_rows, told
 
 PLACE = {
     "facility_id": "735999", "address": "Älvgatan 3", "postal_code": "421 02", "city": "Nordbystad",
@@ -72,13 +74,41 @@ def test_the_points_page_shows_its_use_across_an_exchange(north, sign_in):
     now = datetime.now(UTC)
     Installation.objects.filter(meter=north.meters[0]).update(to_at=now - timedelta(hours=30), reason="Byte")
     Installation.objects.create(point=north.point, meter=north.meters[1], from_at=now - timedelta(hours=30))
-    answer = sign_in(north.user).get(reverse("point", args=[north.point.pk]) + "?unit=day")
+    day = (now - timedelta(hours=30)).astimezone(STANDARD_TIME).date()
+    address = reverse("point", args=[north.point.pk])
+    answer = sign_in(north.user).get(f"{address}?unit=day&from={day.isoformat()}")
     text = answer.content.decode()
     assert answer.context["has_values"]
-    assert any("exchange" in row.marks for row in answer.context["used"].rows)
+    (exchanged,) = [row for row in answer.context["used"].rows if "exchange" in row.marks]
+    assert exchanged.start <= now - timedelta(hours=30) < exchanged.end
+    bar = next(one for one in re.findall(r'<a [^>]*class="bar[^>]*>', text) if "mätarbyte" in one)
+    assert f"{north.meters[0]} → {north.meters[1]} (Byte)" in bar
     for meter in north.meters[:2]:
         assert str(meter) in text
     assert f'hx-get="{reverse("point", args=[north.point.pk])}"' in text
+
+
+def test_what_happened_is_told_where_it_happened(north):
+    at = datetime(2026, 3, 4, tzinfo=STANDARD_TIME)
+    old, new = north.meters[:2]
+    spans = [Span(old.pk, None, at), Span(new.pk, at, None)]
+    for meter, hours, code in (
+        (old, -30, 8),
+        (old, 5, 8),
+        (new, -5, 8),
+        (new, 3, 8),
+        (new, 4, 0),
+        (new, 5, 16),
+    ):
+        InfoEvent.objects.create(meter=meter, at=at + timedelta(hours=hours), code=code)
+    days = [at + timedelta(days=day) for day in (-2, -1, 0, 1)]
+    rows = [Row(one, one + timedelta(days=1), None, frozenset()) for one in days]
+    found = happenings(spans, rows[0].start, rows[-1].end)
+    told_of = [[one.mark for one in here] for here in of_rows(rows, found)]
+    assert told_of == [["info_code"], [], ["exchange", "info_code", "info_code"], []]
+    many = [Happening(at, "info_code", f"code {n}") for n in range(9)]
+    assert told(many, "info_code") == ["code 0", "code 1", "code 2", "and 6 more"]
+    assert told(many, "exchange") == []
 
 
 def test_a_point_without_a_meter_has_a_page_too(north, sign_in):

@@ -48,11 +48,16 @@ def adopt(
             )
             adopted += wanted
             meters += _adopt(utility, wanted, user, computer)
-    try:
-        take_in_recent(adopted)
-    except SecretError:  # the meters are adopted all the same; their next telegrams tell the collector
-        logger.exception("the last telegrams of the meters just adopted could not be decoded")
+    read_what_was_heard(adopted)
     return meters
+
+
+def read_what_was_heard(states: Iterable[MeterState]) -> None:
+    """Take in the last telegrams of addresses that have just become a meter's (outside of any transaction)."""
+    try:
+        take_in_recent(states)
+    except SecretError:  # the meters are there all the same; their next telegrams tell the collector
+        logger.exception("the last telegrams of the meters just adopted could not be decoded")
 
 
 def _adopt(utility: Utility, states: Sequence[MeterState], user: User | None, computer: str) -> list[Meter]:

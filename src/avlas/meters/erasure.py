@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from django.db import connection, transaction
 
 from avlas.meters import slots
-from avlas.meters.models import CaseEntry, Fence, Generation, Meter, MeterState
+from avlas.meters.models import CaseEntry, Exchange, Fence, Generation, Meter, MeterState
 from avlas.system import audit
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ def erase(meter: Meter, from_at: datetime, to_at: datetime, who: Who) -> dict[st
         Generation.bump(meter.utility_id)
         counts = _delete(meter, int(from_at.timestamp()), int(to_at.timestamp()))
         CaseEntry.objects.filter(meter=meter, at__gt=from_at, at__lt=to_at).update(note="", info_code=None)
+        within = Exchange.objects.filter(at__gt=from_at, at__lt=to_at)
+        within.filter(old__meter=meter).update(old_figures=[])
+        within.filter(new_meter=meter).update(new_figures=[])
         MeterState.objects.filter(meter=meter, last_read_at__gt=from_at, last_read_at__lt=to_at).update(
             info_code=None
         )

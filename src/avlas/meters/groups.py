@@ -50,7 +50,8 @@ _TESTS: Final[dict[str, str]] = {  # SQL on meters_meter m; {utility} is the uti
     ),
     "priority": f"m.slot_seconds = {PRIORITY_SLOT_SECONDS}",
     "stock": (
-        "NOT EXISTS (SELECT 1 FROM meters_installation gi WHERE gi.meter_id = m.id AND gi.to_at IS NULL)"
+        "m.retired_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM meters_installation gi WHERE gi.meter_id = m.id AND gi.to_at IS NULL)"
     ),
 }
 _TOGETHER: Final = {
@@ -154,7 +155,10 @@ def counts(utility_id: int) -> dict[str, int]:
         found[key] = _count(
             f"SELECT count(*) FROM meters_meter m WHERE m.utility_id = %s AND {test}", utility_id
         )
-    found["stock"] = found[ALL] - _installed(utility_id)
+    retired = _count(
+        "SELECT count(*) FROM meters_meter WHERE utility_id = %s AND retired_at IS NOT NULL", utility_id
+    )
+    found["stock"] = found[ALL] - _installed(utility_id) - retired  # what is out of use is not installed
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT g.id, count(gm.id) FROM meters_group g LEFT JOIN meters_groupmember gm ON gm.group_id = g.id"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from avlas.meters.adopt import claim, settle
+from avlas.meters.adopt import claim, read_what_was_heard, settle
 from avlas.meters.changes import name_of
 from avlas.meters.models import (
     Generation,
@@ -183,10 +183,13 @@ def open_addresses(meter: Meter, ids: Iterable[int] | None = None) -> None:
 
 
 def _join_states(meter: Meter, identifier: str) -> None:
-    """What was heard of an address as a stranger's is the meter's own from now on."""
-    MeterState.objects.filter(
+    """What was heard of an address as a stranger's is the meter's own from now on, and read after the commit."""
+    mine = MeterState.objects.filter(
         utility_id=meter.utility_id, manufacturer=identifier[:3], identification=identifier[3:], meter=None
-    ).update(meter=meter, state_at=None)
+    )
+    states = list(mine)
+    MeterState.objects.filter(pk__in=[state.pk for state in states]).update(meter=meter, state_at=None)
+    transaction.on_commit(lambda: read_what_was_heard(states))
 
 
 def _tell(meter: Meter, event: str, who: Who, detail: dict[str, Any] | None = None) -> None:

@@ -255,6 +255,43 @@ class Installation(models.Model):
         ]
 
 
+class Exchange(models.Model):
+    """A meter exchange: prepared (a plan, filled in step by step), carried out, or undone again. See exchange.py.
+
+    Figures are lists of [register, figure as the display shows it, unit, decimals].
+    """
+
+    PLANNED, DONE, UNDONE = "planned", "done", "undone"
+    STATES: ClassVar = [(PLANNED, _("prepared")), (DONE, _("carried out")), (UNDONE, _("undone"))]
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    old = models.ForeignKey(Installation, models.CASCADE, related_name="exchanges")  # the one that ends
+    new_meter = models.ForeignKey(Meter, models.SET_NULL, null=True, blank=True, related_name="exchanges")
+    new = models.ForeignKey(Installation, models.SET_NULL, null=True, blank=True, related_name="begun_by")
+    state = models.CharField(max_length=10, choices=STATES, default=PLANNED)
+    planned_for = models.DateField(null=True, blank=True)
+    at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=200)
+    note = models.TextField(max_length=2000, blank=True)
+    old_unreadable = models.BooleanField(default=False)
+    old_figures = models.JSONField(default=list, blank=True)
+    new_figures = models.JSONField(default=list, blank=True)
+    ended_addresses = models.JSONField(default=list, blank=True)  # ids, opened again when it is undone
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    done_at = models.DateTimeField(null=True, blank=True)
+    done_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    undone_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["old"], condition=Q(state="planned"), name="exchange_one_plan_each"
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["utility", "state"], name="exchange_by_state")]
+
+
 class RevisionRule(models.Model):
     """After how many years a utility revises its meters of one kind; small and large ones apart."""
 

@@ -153,6 +153,10 @@ def _register(register: Register) -> Variable:
     )  # fmt: skip
 
 
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
 def in_canonical_unit(found: Latest) -> Decimal | str | float:
     """A register's value in the unit of its column, with the decimals that the meter's own figure deserves.
 
@@ -179,6 +183,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     _point("postal_code", _("Postal code"), lambda one: one.postal_code),
     _point("city", _("City"), lambda one: one.city),
     _point("district", _("District"), lambda one: one.district),
+    _point("property_name", _("Property"), lambda one: one.property_name),
     _point("latitude", _("Latitude"), lambda one: one.latitude, "coordinate"),
     _point("longitude", _("Longitude"), lambda one: one.longitude, "coordinate"),
     Variable("role", "point", "role", lambda one: one.installation.role if one.installation else None, _("Role")),
@@ -188,6 +193,14 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("manufacturer", "meter", "text", lambda one: one.meter.manufacturer, _("Maker")),
     Variable("serial", "meter", "code", lambda one: one.meter.serial, _("Serial number")),
     Variable("medium", "meter", "medium", lambda one: one.meter.medium or None, _("Medium")),
+    Variable("qp", "meter", "number", lambda one: one.meter.qp_m3h, _("Nominal flow qp"), unit="m³/h"),
+    Variable("mounted_in", "meter", "pipe", lambda one: one.meter.mounted_in or None, _("Mounted in")),
+    Variable("litres_per_pulse", "meter", "number", lambda one: one.meter.litres_per_pulse, _("Pulse value"),
+             unit="l"),
+    Variable("accuracy_class", "meter", "text", lambda one: one.meter.accuracy_class or None, _("Accuracy class")),
+    Variable("manufactured_year", "meter", "code", lambda one: _text(one.meter.manufactured_year),
+             _("Year of manufacture")),
+    Variable("seals", "meter", "text", lambda one: one.meter.seals or None, _("Seals")),
     Variable("groups", "meter", "text", lambda one: ", ".join(one.groups) or None, _("Groups")),
     Variable("interval", "meter", "number", lambda one: one.meter.slot_seconds // 60, _("Reading interval"),
              unit="min", decimals=0),

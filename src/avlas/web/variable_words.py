@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from avlas.meters.models import STATE_TEXTS, Installation, State
+from avlas.meters.models import STATE_TEXTS, Installation, Meter, State
 from avlas.web import formats, info_codes, words
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def as_cell(variable: Variable, facts: Facts) -> Cell:
         return str(STATE_TEXTS[State(int(str(value)))])
     if variable.kind == "role":
         return str(dict(Installation.ROLES).get(str(value), value))
+    if variable.kind == "pipe":
+        return str(dict(Meter.PIPES).get(str(value), value))
     if variable.kind == "info":
         return info_codes.joined(facts.meter.family, int(str(value))) or None
     return value

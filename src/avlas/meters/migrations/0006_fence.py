@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("meters", "0005_state_index"),
+        ("meters", "0006_exchange"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -25,6 +25,27 @@ def modulus(before: np.ndarray, step: float, digits: Iterable[int]) -> np.ndarra
     return found
 
 
+_MOST_OVER_QP = (
+    2.0  # EN 1434 and EN ISO 4064: the highest flow a meter stands is at most twice its permanent flow
+)
+_MOST_KWH_PER_M3 = {
+    "energy_heat_kwh": 1.17 * 140,
+    "energy_cooling_kwh": 1.17 * 40,
+}  # temperature differences, K
+_FLOWING = ("volume_m3", *_MOST_KWH_PER_M3)
+
+
+def most_use(register: str, qp_m3h: float | None, hours: float) -> float | None:
+    """Give the most a meter of permanent flow ``qp_m3h`` can count in ``hours``, in the register's canonical unit.
+
+    Volume at the highest flow it stands, energy at the largest temperature difference there is in practice. None
+    where nothing can be said: size not known, or a register that no flow limits.
+    """
+    if qp_m3h is None or register not in _FLOWING:
+        return None
+    return _MOST_OVER_QP * qp_m3h * max(hours, 1.0) * _MOST_KWH_PER_M3.get(register, 1.0)
+
+
 def counter_step(before: np.ndarray, after: np.ndarray, modulus: np.ndarray, most: np.ndarray) -> np.ndarray:
     """Judge the step from ``before`` to ``after``, element by element.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -16,14 +15,15 @@ from django.utils.translation import gettext_lazy
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import cases, keys, revision
 from avlas.meters.let_in import distrusted
-from avlas.meters.models import Collector, InfoEvent, Installation, Meter, Occupancy, State, Telegram
+from avlas.meters.models import Collector, Installation, Meter, Occupancy, State, Telegram
 from avlas.meters.states import COUNTED
 from avlas.reports.calc.borders import STANDARD_TIME
-from avlas.reports.consumption import Consumption, Row, Span, consumption, spans_of_meter, spans_of_point
+from avlas.reports.consumption import Consumption, consumption, spans_of_meter, spans_of_point
 from avlas.reports.latest import latest
 from avlas.web import formats, info_codes, words
 from avlas.web.charts import Bar, bar_chart, line_chart
 from avlas.web.explained import explained
+from avlas.web.happenings import happenings, of_rows, told
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page
 
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from django.utils.functional import Promise
 
     from avlas.reports.calc.borders import Unit
+    from avlas.reports.consumption import Row, Span
     from avlas.reports.latest import Latest
+    from avlas.web.happenings import Happening
 
 UNITS: Final[dict[Unit, Promise]] = {
     "hour": gettext_lazy("Hours"),
@@ -47,6 +49,7 @@ _YEARS_SHOWN: Final = 10
 _EVENTS_SHOWN: Final = 12
 _TELEGRAMS_SHOWN: Final = 6
 """How many of the newest are shown on the meter's own page."""
+_SIGNS_SHOWN: Final = 2  # above one bar; there is no room for more
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +123,15 @@ def _label(unit: Unit, start: datetime) -> tuple[str, str, str]:
     return str(start.year), str(start.year), str(start.year)
 
 
-def _bars(used: Consumption, unit: Unit, address: str) -> list[Bar]:
+def _bars(used: Consumption, events: Sequence[list[Happening]], unit: Unit, address: str) -> list[Bar]:
     shown_in = used.rows_shown_in
     bars = []
-    for row in used.rows:
+    for row, here in zip(used.rows, events, strict=True):
         start = row.start.astimezone(STANDARD_TIME)
         label, _short, title = _label(unit, start)
         marks = [name for name in words.MARKS if name in row.marks]
-        shown = next((name for name in reversed(marks) if name not in ("incomplete", "interpolated")), "")
+        signed = [name for name in marks if name not in ("incomplete", "interpolated")]
+        tones = {words.MARK_TONES.get(name, "") for name in signed}
         finer = _FINER.get(unit)
         figure = shown_in.figure(row.amount)
         bars.append(
@@ -138,9 +142,9 @@ def _bars(used: Consumption, unit: Unit, address: str) -> list[Bar]:
                 if figure is not None
                 else _("no value"),
                 figure,
-                tuple(str(words.MARKS[name]) for name in marks),
-                words.MARK_SIGNS.get(shown, ""),
-                words.MARK_TONES.get(shown, ""),
+                tuple(note for name in marks for note in told(here, name) or [str(words.MARKS[name])]),
+                "".join(words.MARK_SIGNS[name] for name in signed[-_SIGNS_SHOWN:]),
+                next((tone for tone in ("bad", "warn") if tone in tones), ""),
                 bool({"incomplete", "estimated"} & set(marks)),
                 f"{address}&unit={finer}&from={start.date().isoformat()}" if finer else "",
             )
@@ -172,22 +176,6 @@ def _lines(rows: Sequence[Row], bars: Sequence[Bar], unit: Unit, decimals: int) 
             bar.href,
         )
         for row, bar in zip(rows, bars, strict=True)
-    ]
-
-
-def _with_info_codes(used: list[Row], spans: Sequence[Span]) -> list[Row]:
-    """The intervals, marked where a meter began to show an info code."""
-    if not used:
-        return used
-    events = InfoEvent.objects.filter(
-        meter_id__in={span.meter_id for span in spans}, at__gte=used[0].start, at__lt=used[-1].end
-    ).exclude(code=0)
-    moments = sorted(events.values_list("at", flat=True))
-    return [
-        replace(row, marks=row.marks | {"info_code"})
-        if bisect_left(moments, row.start) < bisect_left(moments, row.end)
-        else row
-        for row in used
     ]
 
 
@@ -228,8 +216,15 @@ def consumption_of(
     today = datetime.now(STANDARD_TIME).date()
     shown = period(request.GET.get("unit", ""), request.GET.get("from", ""), today)
     used = consumption(spans, code, shown.unit, _moment(shown.first), _moment(shown.end))
-    used = replace(used, rows=_with_info_codes(used.rows, spans))
-    bars = _bars(used, shown.unit, f"{page_address}?register={code}{more}")
+    events: list[list[Happening]] = [[] for _row in used.rows]
+    if used.rows:
+        events = of_rows(used.rows, happenings(spans, used.rows[0].start, used.rows[-1].end))
+    marked = [
+        replace(row, marks=row.marks | {one.mark for one in here})
+        for row, here in zip(used.rows, events, strict=True)
+    ]
+    used = replace(used, rows=marked)
+    bars = _bars(used, events, shown.unit, f"{page_address}?register={code}{more}")
     title = f"{words.register_name(code)}, {shown.title}"
     is_mean = BY_CODE[code].aggregate is Aggregate.MEAN
     drawn = line_chart if is_mean else bar_chart

@@ -52,6 +52,18 @@ IMPOSSIBLE: Final[dict[str, Promise]] = {
     ),
     "gone": gettext_lazy("The meter has been taken down meanwhile."),
     "before_it_began": gettext_lazy("This is before the meter was installed."),
+    "planned": gettext_lazy("An exchange of this meter is prepared already."),
+    "not_planned": gettext_lazy("The exchange has been carried out or withdrawn meanwhile."),
+    "incomplete": gettext_lazy("Some steps are not filled in yet."),
+    "future": gettext_lazy("The moment of the exchange is in the future."),
+    "erased": gettext_lazy("The readings of this time were erased for good; none is stored again."),
+    "reading_there": gettext_lazy(
+        "A reading is entered for this very minute already. Choose another minute, or void it."
+    ),
+    "not_done": gettext_lazy("The exchange is not carried out."),
+    "changed_since": gettext_lazy(
+        "One of the two meters has been moved since, so the exchange can't be undone."
+    ),
     "needed": gettext_lazy("Readings or installations of this meter are kept, so it can't be removed."),
 }
 """Why something can't be done with a meter: installing.Impossible in words."""

@@ -199,18 +199,16 @@ def _back(request: PageRequest) -> HttpResponse:
     return redirect(f"{reverse('meters')}?{query.urlencode()}" if query else "meters")
 
 
-def _details(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
-    if len(ids) > 1:
-        messages.warning(request, _("Choose one meter to see its details."))
-        return _back(request)
-    return redirect("meter", ids[0])
+def _of_one(address: str) -> Callable[[PageRequest, list[int], str], HttpResponse]:
+    """A deed that is the page ``address`` of the one meter that was ticked."""
 
+    def go(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
+        if len(ids) > 1:
+            messages.warning(request, _("Choose one meter for this."))
+            return _back(request)
+        return redirect(address, ids[0])
 
-def _readings(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
-    if len(ids) > 1:
-        messages.warning(request, _("Choose one meter to see its readings."))
-        return _back(request)
-    return redirect("meter_readings", ids[0])
+    return go
 
 
 def _export(request: PageRequest, ids: list[int], kind: str) -> HttpResponse:
@@ -289,8 +287,11 @@ def _ordinary(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
 
 
 _DEEDS: Final[dict[str, tuple[str, Callable[[PageRequest, list[int], str], HttpResponse]]]] = {
-    "readings": (Permission.DATA_ACCESS, _readings),
-    "details": (Permission.DATA_ACCESS, _details),
+    "readings": (Permission.DATA_ACCESS, _of_one("meter_readings")),
+    "details": (Permission.DATA_ACCESS, _of_one("meter")),
+    "edit": (Permission.DEVICE_AND_CUSTOMER_MANAGEMENT, _of_one("meter_edit")),
+    "delete": (Permission.DEVICE_AND_CUSTOMER_MANAGEMENT, _of_one("meter_delete")),
+    "exchange": (Permission.DEVICE_AND_CUSTOMER_MANAGEMENT, _of_one("meter_exchange")),
     "export": (Permission.DATA_ACCESS, _export),
     "add": (Permission.GROUP_MANAGEMENT, _add),
     "remove": (Permission.GROUP_MANAGEMENT, _remove),

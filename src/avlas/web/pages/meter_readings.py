@@ -12,9 +12,10 @@ from django.utils.translation import gettext_lazy
 
 from avlas.decode.registers import REGISTERS
 from avlas.meters import formats as kept_formats
-from avlas.meters.models import Kind, Meter, Quality, Reading, Source
+from avlas.meters.models import Kind, Meter, Quality, Reading, Source, VoidedReading
 from avlas.reports.latest import as_read
 from avlas.reports.variables import BY_VARIABLE, in_canonical_unit
+from avlas.system.models import Permission
 from avlas.web import formats, info_codes, words
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page
@@ -42,7 +43,7 @@ _SOURCES: Final[dict[Source, Promise]] = {
     Source.WIRED: gettext_lazy("M-Bus"),
     Source.OPTICAL: gettext_lazy("optical head"),
     Source.NETWORK: gettext_lazy("network"),
-    Source.TYPED: gettext_lazy("typed"),
+    Source.TYPED: gettext_lazy("by hand"),
     Source.IMPORTED: gettext_lazy("imported"),
     Source.EXCHANGE: gettext_lazy("meter exchange"),
     Source.SIMULATED: gettext_lazy("simulated"),
@@ -61,6 +62,10 @@ class Line:
     info: str
     marks: list[tuple[str, str, str]]  # sign, words, tone
     voided: bool
+    slot: int  # with the kind's number its place, as addresses have it
+    kind_number: int
+    said: dict[str, str]  # who entered it (by), how it was estimated (method), a note
+    reason: str  # why it was voided
 
 
 @page()
@@ -77,11 +82,11 @@ def meter_readings(request: PageRequest, pk: int) -> HttpResponse:
     pages = Pages(found.count(), number)
     number = min(number, pages.count)
     rows = list(found[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE])
-    columns = _columns(rows)
+    columns = columns_of(rows)
     context = {
         "meter": meter,
         "columns": columns,
-        "lines": list(_lines(meter, rows, columns)),
+        "lines": list(lines_of(meter, rows, columns)),
         "pages": Pages(pages.total, number),
         "first": first,
         "last": last,
@@ -89,6 +94,7 @@ def meter_readings(request: PageRequest, pk: int) -> HttpResponse:
         "kind": kind if kind in KINDS else "",
         "kinds": {name: title for name, (_kind, title) in KINDS.items()},
         "narrowed": bool(first or last or kind in KINDS),
+        "may_change": Permission.READING_MANAGEMENT in request.allowed,
     }
     return render(request, "pages/meter_readings.html", context)
 
@@ -114,12 +120,14 @@ def _chosen(meter: Meter, first: date | None, last: date | None, kind: str) -> Q
     return found.order_by("-slot_at", "kind")
 
 
-def _columns(rows: Sequence[Reading]) -> list[Variable]:
+def columns_of(rows: Sequence[Reading]) -> list[Variable]:
     """The registers that have a value in one of the rows."""
     return [BY_VARIABLE[code] for code in _REGISTERS if any(getattr(row, code) is not None for row in rows)]
 
 
-def _lines(meter: Meter, rows: Sequence[Reading], columns: Sequence[Variable]) -> Iterator[Line]:
+def lines_of(meter: Meter, rows: Sequence[Reading], columns: Sequence[Variable]) -> Iterator[Line]:
+    """The readings as they are shown, with the values of ``columns``."""
+    reasons = _reasons(meter, rows)
     texts = kept_formats.specs({row.format_id for row in rows})
     for row in rows:
         at = row.heard_at if row.kind == Kind.LIVE else row.slot_at
@@ -133,11 +141,22 @@ def _lines(meter: Meter, rows: Sequence[Reading], columns: Sequence[Variable]) -
                 else in_canonical_unit(as_read(column.code, value, sent, at, row.kind, row.quality))
             )
         info_code = getattr(row, "info_code", None)
+        other = row.other if isinstance(row.other, dict) else {}
         yield Line(
             at, str(_KIND_WORDS[Kind(row.kind)]), str(_SOURCES.get(Source(row.source), "")), values,
             info_codes.joined(meter.family, info_code), list(_marks(row.quality)),
-            voided=bool(row.quality & Quality.VOIDED),
+            voided=bool(row.quality & Quality.VOIDED), slot=int(row.slot_at.timestamp()), kind_number=int(row.kind),
+            said=other.get("entered", {}), reason=reasons.get((row.slot_at, row.kind), ""),
         )  # fmt: skip
+
+
+def _reasons(meter: Meter, rows: Sequence[Reading]) -> dict[tuple[datetime, int], str]:
+    """Why those of ``rows`` that are voided are."""
+    voided = [row.slot_at for row in rows if row.quality & Quality.VOIDED]
+    if not voided:
+        return {}
+    found = VoidedReading.objects.filter(meter=meter, slot_at__gte=min(voided), slot_at__lte=max(voided))
+    return {(one.slot_at, one.kind): one.reason for one in found.order_by("pk")}
 
 
 def _marks(quality: int) -> Iterator[tuple[str, str, str]]:
@@ -149,7 +168,7 @@ def _marks(quality: int) -> Iterator[tuple[str, str, str]]:
 
 def _file(request: PageRequest, kind: str, meter: Meter, found: QuerySet[Reading]) -> HttpResponse:
     rows = list(found)
-    columns = _columns(rows)
+    columns = columns_of(rows)
     headings = [
         _("Time"),
         _("Origin"),
@@ -157,13 +176,18 @@ def _file(request: PageRequest, kind: str, meter: Meter, found: QuerySet[Reading
         *(one.heading for one in columns),
         _("Info codes"),
         _("Marks"),
+        _("Note"),
     ]
     return table_file(
-        request, kind, f"{_('readings')}-{meter}", headings, _cells(_lines(meter, rows, columns))
+        request, kind, f"{_('readings')}-{meter}", headings, _cells(lines_of(meter, rows, columns))
     )
 
 
 def _cells(lines: Iterable[Line]) -> Iterator[list[Cell]]:
     for line in lines:
         marks = [text for _sign, text, _tone in line.marks] + ([_("taken out of use")] if line.voided else [])
-        yield [line.at, line.kind, line.source, *line.values, line.info or None, "; ".join(marks) or None]
+        notes = [line.said.get("by"), line.said.get("method"), line.said.get("note"), line.reason]
+        yield [
+            line.at, line.kind, line.source, *line.values, line.info or None, "; ".join(marks) or None,
+            "; ".join(note for note in notes if note) or None,
+        ]  # fmt: skip
