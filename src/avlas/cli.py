@@ -119,6 +119,7 @@ COMMANDS = [
         "add_move_arguments",
         "run_move",
     ),
+    Command("sbom", "avlas.operation.sbom", "what the program is made of", "vad programmet består av"),
     Command("map", "avlas.operation.map_commands", "maps for the pages", "kartor för sidorna"),
     Command("decode", "avlas.decode.command", "explain telegrams", "förklara telegram"),
     Command(

@@ -166,3 +166,31 @@ def test_the_nightly_job_makes_one(copied, town_sums):
     found = {content.table.name: [content.rows, content.sha256] for content in archive.verify(path).tables}
     assert found.keys() == town_sums.keys()
     assert {name for name in found if found[name] != town_sums[name]} <= JOBS_OWN
+
+
+ERASE = """
+import django; django.setup()
+from datetime import UTC, datetime, timedelta
+from avlas.meters import erasure
+from avlas.meters.keys import Who
+from avlas.meters.models import Meter, Reading
+newest = Reading.objects.filter(kind=0).order_by("-slot_at").first()
+span = newest.slot_at - timedelta(days=9), newest.slot_at - timedelta(days=2)
+print(erasure.erase(Meter.objects.get(pk=newest.meter_id), *span, Who())["readings"])
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_what_was_erased_since_the_backup_is_erased_anew(copied, empty_postgresql, tmp_path, engine):
+    path = backed_up(copied, tmp_path / "backup")
+    own = copied
+    if engine == "postgresql":
+        own = empty_postgresql
+        own.run("restore", str(path))
+    whole = own.sums()["reading"][0]
+    erased = int(own.python(ERASE))
+    assert erased > 100
+    own.run("restore", str(path), "--replace", "--yes")
+    sums = own.sums()
+    assert sums["reading"][0] == whole - erased
+    assert sums["meters_fence"][0] == 1

@@ -65,7 +65,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
         run = JobRun.objects.filter(job__utility=world.utility).first()
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
-             "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "user": User, "api": ApiToken,
+             "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
              "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
@@ -148,7 +148,7 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
            "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
            "group_add", "group_edit", "group_delete",
-           "meter_case", "info_codes_acknowledge", "performance_level",
+           "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
            "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",
            "meter_exchange", "exchange", "exchange_undo", "meter_reading_add", "meter_reading_void"]  # fmt: skip
 
@@ -164,7 +164,19 @@ def test_a_user_looks_but_changes_nothing(north, sign_in, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["users", "user_edit", "roles", "api_tokens", "api_token_revoke", "audit_log", "audit_export"]
+    "name",
+    [
+        "users",
+        "user_edit",
+        "roles",
+        "api_tokens",
+        "api_token_revoke",
+        "audit_log",
+        "audit_export",
+        "privacy",
+        "privacy_customer",
+        "privacy_export",
+    ],
 )
 def test_access_is_the_administrators_alone(north, sign_in, name):
     blanks = dict(pages())[name]

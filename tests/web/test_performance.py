@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, time, timedelta
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -82,12 +84,32 @@ def test_periods_that_make_no_sense(north, sign_in, query):
 
 
 def test_export(north, sign_in, period):
-    answer = sign_in(north.user).get(reverse("performance_export"), period | {"as": "csv"})
+    client = sign_in(north.user)
+    answer = client.get(reverse("performance_export"), period | {"file": "csv"})
     lines = list(csv.reader(io.StringIO(answer.content.decode().removeprefix("\ufeff")), delimiter=";"))
     assert len(lines[0]) == 6
     assert {line[3] for line in lines[1:]} == {meter.serial for meter in north.meters}
     assert all(0 <= float(line[5].replace(",", ".")) < 5 for line in lines[1:])
-    assert AuditEvent.objects.filter(event="data.exported").count() == 1
+    for kind, begins in (("xlsx", b"PK"), ("pdf", b"%PDF")):
+        assert client.get(reverse("performance_export"), period | {"file": kind}).content.startswith(begins)
+    assert client.get(reverse("performance_export"), {"file": "exe"}).status_code == 404
+    assert AuditEvent.objects.filter(event="data.exported").count() == 3
+
+
+def test_saved_with_a_comment_and_run_again(north, sign_in, period):
+    client = sign_in(north.superuser)
+    text = client.get(reverse("performance"), period | {"show": "bad"}).content.decode()
+    address = unescape(re.search(r'href="([^"]*kind=performance[^"]*)"', text)[1])
+    client.post(address, {"name": "Oktober", "note": "Antennen på torget var trasig."})
+    text = client.get(reverse("saved_reports")).content.decode()
+    assert "Antennen på torget var trasig." in text
+    again = unescape(re.search(r'href="(/performance/\?[^"]*)"', text)[1])
+    chosen = client.get(again).context["chosen"]
+    assert (chosen.only_bad, chosen.first.isoformat(), chosen.last.isoformat()) == (
+        True,
+        PERIOD["from"],
+        PERIOD["to"],
+    )
 
 
 def test_one_setting_says_what_is_bad(north, south, sign_in, period):

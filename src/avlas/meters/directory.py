@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from avlas.decode.batch import Keyring, address_of
+from avlas.meters.fences import Fences
 from avlas.meters.keys import keys_for
 from avlas.meters.models import Generation, MeterAddress
 
@@ -43,7 +44,7 @@ class Directory:
     Columns by handle: ``meter_id`` (0: a stranger's address), ``slot_seconds``, ``clock_offset`` (seconds),
     ``contested``, ``nameless`` (its meter has no model yet), ``state_id`` (its row of meter_state as far as known,
     to be checked; 0: not known). Lists by handle: ``address`` (a number as in decode.batch.Headers) and ``text``
-    (as in MeterState).
+    (as in MeterState). ``fences``: what was erased of its meters and must not come back.
     """
 
     _cache: ClassVar[dict[int, Directory]] = {}
@@ -55,6 +56,7 @@ class Directory:
         self.lock = threading.RLock()  # one thread at a time meets addresses, provides keys and decodes
         self.ring = Keyring()
         self.strangers = 0
+        self.fences = Fences.of(utility_id)
         self._by_identifier: dict[str, list[tuple[int | None, int | None, Known]]] = {}
         rows = MeterAddress.objects.filter(
             utility_id=utility_id, road__in=("radio", "wired"), to_at__isnull=True

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from avlas.decode.families import canonical, named
 from avlas.decode.registers import BY_CODE, CODES
 from avlas.meters import column_store, formats
-from avlas.meters.models import Kind, Meter, Quality, Reading, Source, VoidedReading
+from avlas.meters.models import Fence, Kind, Meter, Quality, Reading, Source, VoidedReading
 from avlas.meters.slots import READING_COLUMNS, READING_KEY
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, modulus, most_use
 from avlas.system import audit
@@ -45,6 +45,10 @@ again at 0, more since the one before than a meter of this size can count, more 
 
 class AlreadyThere(Exception):  # noqa: N818
     """There is an entered reading at this moment; it has to be voided before another takes its place."""
+
+
+class Erased(Exception):  # noqa: N818
+    """What the meter said at this moment was erased for somebody's sake; nothing of it is stored again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +167,8 @@ def enter(
 ) -> None:
     """Keep what a person read off ``meter`` at ``at`` (aware; seconds are dropped).
 
-    ``estimated_by``: how it was estimated, when nobody read it; who enters it approves it. Raises AlreadyThere, and
-    ValueError without figures or for a register that people don't read.
+    ``estimated_by``: how it was estimated, when nobody read it; who enters it approves it. Raises AlreadyThere,
+    Erased, and ValueError without figures or for a register that people don't read.
     """
     if not figures or any(one.register not in ENTERABLE for one in figures):
         raise ValueError("an entered reading needs figures of counters")
@@ -172,6 +176,9 @@ def enter(
     said = {"by": str(who.user or ""), "method": estimated_by, "note": note}
     with transaction.atomic():
         Meter.objects.select_for_update().get(pk=meter.pk)
+        moment = datetime.fromtimestamp(slot, UTC)
+        if Fence.objects.filter(meter=meter, from_at__lt=moment, to_at__gt=moment).exists():
+            raise Erased
         there = Reading.objects.filter(meter_id=meter.pk, slot_at=slot, kind=Kind.ENTERED).first()
         if there is not None and not there.quality & Quality.VOIDED:
             raise AlreadyThere
@@ -193,7 +200,7 @@ def enter(
             "readings.estimated" if estimated_by else "readings.entered",
             utility=meter.utility, user=who.user, computer=who.computer, target=str(meter),
             detail={
-                "at": datetime.fromtimestamp(slot, UTC).isoformat(),
+                "at": moment.isoformat(),
                 "figures": {one.register: f"{one.figure} {one.unit}".strip() for one in figures},
                 "source": source.name.lower(), "method": estimated_by, "note": note,
             },

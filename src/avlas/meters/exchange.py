@@ -53,7 +53,8 @@ def carry_out(exchange: Exchange, who: Who) -> None:
     """Do what is prepared: both readings, the end of the old installation, the beginning of the new one.
 
     Raises Impossible: "not_planned" (done or withdrawn meanwhile), "incomplete", "future", what installing says, and
-    "reading_there" (a reading is entered at this very minute already). Nothing is written then.
+    "reading_there" (a reading is entered at this very minute already), "erased" (a fence holds it back). Nothing is
+    written then.
     """
     with transaction.atomic():
         exchange = Exchange.objects.select_for_update(of=("self",)).get(pk=exchange.pk)
@@ -76,6 +77,8 @@ def carry_out(exchange: Exchange, who: Who) -> None:
             entered.enter(meter, at, figures, Source.EXCHANGE, who)
         except entered.AlreadyThere as problem:
             raise Impossible("reading_there") from problem
+        except entered.Erased as problem:
+            raise Impossible("erased") from problem
         exchange.state, exchange.done_at, exchange.done_by = Exchange.DONE, datetime.now(UTC), who.user
         exchange.save()
         _tell(exchange, "exchange.carried_out", who, {"at": at.isoformat(), "new": str(meter)})

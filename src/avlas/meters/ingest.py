@@ -247,7 +247,7 @@ def _write_readings(judgement: _Judgement, kept: Kept) -> None:
     said = LoggedColumns.of(
         columns, kept.place, kept.meter, offset, kept.heard_at, int(owned.telegrams.source),
         np.where(wrong, int(Quality.CLOCK_WRONG), 0),
-    )  # fmt: skip
+    ).outside(owned.directory.fences)  # fmt: skip
     closer = logged.write_ordinary(said)
     logged.write_logged([*closer, *(careful.logged if careful else ())], careful.lost if careful else ())
     steps.settle(steps.to_settle(readings, changed))

@@ -318,13 +318,16 @@ class Judged:
             values = {c: column[number] for c, column in columns.items() if column[number] == column[number]}
             if not values:
                 continue
+            stamp = at - self._clock_offset[entry.meter_id]
+            if self.directory.fences.holds(entry.meter_id, stamp):
+                continue
             error = self.clock_error(entry)
             wrong = error is not None and abs(error) > CLOCK_WRONG_SECONDS
             found.append(
                 (
                     entry,
                     Logged(
-                        entry.meter_id, at - self._clock_offset[entry.meter_id], entry.heard_at, entry.source,
+                        entry.meter_id, stamp, entry.heard_at, entry.source,
                         int(Quality.CLOCK_WRONG) if wrong else 0, self.columns.formats[spec], values,
                     ),
                 )

@@ -8,7 +8,7 @@ were first heard later than the row itself, so that this comes out the same what
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from avlas.decode.batch import Columns
+    from avlas.meters.fences import Fences
 
 _TELEGRAMS_MARK = int(Quality.CLOCK_WRONG)  # all other marks of a row are not the telegram's
 _NEVER = 1 << 60
@@ -149,6 +150,17 @@ class LoggedColumns:
         return cls(
             meter[whose], slot, heard_at[whose], source, quality[whose], dated.format[rows].astype(np.int64),
             columns.formats, {code: column[rows] for code, column in dated.registers.items()},
+        )  # fmt: skip
+
+    def outside(self, fences: Fences) -> LoggedColumns:
+        """Those that no fence holds back."""
+        if not len(fences):
+            return self
+        free = ~fences.hold(self.meter, self.slot)
+        return replace(
+            self, meter=self.meter[free], slot=self.slot[free], heard_at=self.heard_at[free],
+            quality=self.quality[free], spec=self.spec[free],
+            values={code: column[free] for code, column in self.values.items()},
         )  # fmt: skip
 
     def objects(self, rows: np.ndarray) -> list[Logged]:

@@ -560,6 +560,22 @@ class VoidedReading(models.Model):
     voided_by = models.ForeignKey(User, models.SET_NULL, null=True)
 
 
+class Fence(models.Model):
+    """A span of a meter (strictly between two moments) whose readings were erased and must never come back."""
+
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="fences")
+    from_at = models.DateTimeField()
+    to_at = models.DateTimeField()
+    made_at = models.DateTimeField(auto_now_add=True)
+    by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(to_at__gt=F("from_at")), name="fence_order"),
+            models.UniqueConstraint(fields=["meter", "from_at", "to_at"], name="fence_once"),
+        ]
+
+
 class Reading(models.Model):
     """A meter's register values at one time: one wide row. Made and written by hand-written SQL."""
 

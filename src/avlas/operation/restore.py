@@ -1,7 +1,8 @@
 """Putting a backup back, on either engine, whole or not at all.
 
 SQLite: a new file is built beside the old one and takes its place at the very end; the old one is kept beside
-it. PostgreSQL: everything happens in one transaction.
+it. PostgreSQL: everything happens in one transaction. What was erased for somebody's sake since the backup was made
+is erased anew: the fences of the database that is replaced are kept.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from avlas.meters import erasure
+from avlas.meters.keys import Who
 from avlas.migrate import upgrade
 from avlas.operation import alone, archive, tables
 from avlas.operation.archive import BadArchive, Manifest
@@ -21,7 +24,9 @@ from avlas.system import audit
 from avlas.system.terminal import text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from avlas.meters.erasure import KnownFence
 
 
 def restore(
@@ -35,20 +40,36 @@ def restore(
     manifest = archive.verify(path)
     _refuse_newer(manifest, path)
     alone.ensure_alone()
+    fences = _fences_of_old()
     if connection.vendor == "sqlite":
-        return manifest, _restore_file(path, manifest, said, upgrade_after)
+        return manifest, _restore_file(path, manifest, said, upgrade_after, fences)
     with transaction.atomic():
         _drop_everything()
         _fill(path, manifest, said)
         connection.check_constraints()  # now: tables with checks yet to come can't be altered
         if upgrade_after:
             upgrade()
-        _record(path, manifest)
+        _record(path, manifest, fences)
     return manifest, None
 
 
+def _fences_of_old() -> list[KnownFence]:
+    """What was erased in the database that is about to be replaced; none where there is no database."""
+    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
+        return []
+    try:
+        return erasure.known_fences()
+    finally:
+        if connection.vendor == "sqlite":
+            connection.close()  # the next one opens the new file
+
+
 def _restore_file(
-    path: Path, manifest: Manifest, said: Callable[[str], None], upgrade_after: bool
+    path: Path,
+    manifest: Manifest,
+    said: Callable[[str], None],
+    upgrade_after: bool,
+    fences: Sequence[KnownFence],
 ) -> Path | None:
     target = Path(connection.settings_dict["NAME"])
     building = target.with_name(f"{target.name}.restoring")
@@ -62,7 +83,7 @@ def _restore_file(
         connection.check_constraints()
         if upgrade_after:
             upgrade()
-        _record(path, manifest)
+        _record(path, manifest, fences)
         connection.close()
         alone.hold(building).close()  # folds the log in
         with building.open("rb") as file:
@@ -151,13 +172,17 @@ def _fill(path: Path, manifest: Manifest, said: Callable[[str], None]) -> None:
                 raise IntegrityError(f"{content.table.name} differs from the backup after restoring")
 
 
-def _record(path: Path, manifest: Manifest) -> None:
-    if "system_auditevent" not in {content.table.name for content in manifest.tables}:
+def _record(path: Path, manifest: Manifest, fences: Sequence[KnownFence]) -> None:
+    """Erase anew what was erased since the backup was made, and write to the audit log what was done."""
+    with connection.cursor() as cursor:
+        there = set(connection.introspection.table_names(cursor))
+    if "system_auditevent" not in there:
         return
     with transaction.atomic():
+        fenced = erasure.put_up_again(fences, Who()) if "meters_fence" in there else 0
         audit.record(
             "backup.restored",
             utility=None,
             target=path.name,
-            detail={"made_at": manifest.made_at.isoformat(), "rows": manifest.rows},
+            detail={"made_at": manifest.made_at.isoformat(), "rows": manifest.rows, "erased_anew": fenced},
         )

@@ -134,6 +134,7 @@ SECTIONS = (
                 ("api_token_add", "api_token_revoke"),
                 Permission.ACCESS_CONTROL,
             ),
+            Entry("privacy", _("Privacy"), ("privacy_customer",), Permission.ACCESS_CONTROL),
             Entry("audit_log", _("Audit log"), needs=Permission.ACCESS_CONTROL),
         ),
     ),

@@ -195,7 +195,7 @@ def choose(request: PageRequest) -> Chosen:
     now = int(datetime.now(UTC).timestamp())
     meanings, kept = Meanings(), []  # type: Meanings, list[Row]
     by_point, by_meter = _cases(request)
-    begin = now - LOOK_BACK_SECONDS
+    begin, me = now - LOOK_BACK_SECONDS, request.user.pk
     for meter in reported(request.utility.pk, now, test, values):
         meaning = meanings.of(meter.family, meter.info_code)
         before = {meanings.of(meter.family, number).shown for _at, number in meter.changes}
@@ -206,7 +206,7 @@ def choose(request: PageRequest) -> Chosen:
         case = by_meter.get(meter.meter_id) if meter.point_id is None else by_point.get(meter.point_id)
         since = _since(meanings, meter, meter.changes)
         row = Row(meter, meaning.active, meaning.gravity, since, case)
-        if _fits(row, show, request.user.pk):
+        if _fits(row, show, me):
             kept.append(row)
     kept.sort(key=_order(wanted.sort), reverse=wanted.descending)
     return Chosen(wanted, show if show in SHOWN else "", code, group, medium, kept, meanings, begin)

@@ -56,6 +56,7 @@ IMPOSSIBLE: Final[dict[str, Promise]] = {
     "not_planned": gettext_lazy("The exchange has been carried out or withdrawn meanwhile."),
     "incomplete": gettext_lazy("Some steps are not filled in yet."),
     "future": gettext_lazy("The moment of the exchange is in the future."),
+    "erased": gettext_lazy("The readings of this time were erased for good; none is stored again."),
     "reading_there": gettext_lazy(
         "A reading is entered for this very minute already. Choose another minute, or void it."
     ),

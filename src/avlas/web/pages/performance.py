@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
@@ -21,7 +22,7 @@ from avlas.system.models import Permission
 from avlas.web import formats
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
 from avlas.web.pages.access import PageRequest, page, record
-from avlas.web.table_files import FILE_KINDS, table_file
+from avlas.web.report_files import REPORT_KINDS, ReportTable, report_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +135,7 @@ def performance(request: PageRequest) -> HttpResponse:
         "groups": groups.choices(request.utility.pk),
         "deaf": [(_time(begin), _time(end)) for begin, end in chosen.report.deaf],
         "deaf_hours": formats.number(chosen.report.deaf_hours, 0),
+        "kinds": REPORT_KINDS,
         "may_set": Permission.SYSTEM_CONFIGURATION in request.allowed,
     }
     fragment = bool(request.htmx) and not request.htmx.boosted
@@ -146,22 +148,37 @@ def _time(seconds: int) -> datetime:
 
 @page()
 def export(request: PageRequest) -> HttpResponse:
-    """The report as a file."""
+    """The report as a file of the kind in the address (CSV when it says none)."""
     chosen = _choose(request)
     find_last_missing(chosen.report, chosen.rows)
-    lines: list[list[Cell]] = [
-        [
-            one.address, one.postal_code, one.city, one.serial, one.last_missing_at,
-            None if one.percent is None else round(one.percent, 2),
-        ]
-        for one in chosen.rows
-    ]  # fmt: skip
-    kind = request.GET.get("as", "")
+    said = [
+        (_("Group"), groups.title(request.utility.pk, chosen.group)),
+        (_("Period"), f"{formats.day(chosen.first)} {formats.UNTIL} {formats.day(chosen.last)}"),
+    ]
+    if chosen.wanted.text:
+        said.append((_("Search"), chosen.wanted.text))
+    if chosen.only_bad:
+        said.append((_("Only badly read"), f"< {formats.number(chosen.level.bad_below_percent)} %"))
     name = _("reading-performance")
-    titles = [str(title) for title in HEADINGS]
-    return table_file(
-        request, kind if kind in FILE_KINDS else "csv", f"{name}-{chosen.first}-{chosen.last}", titles, lines
+    table = ReportTable(
+        name=f"{name}-{chosen.first}-{chosen.last}",
+        title=_("Reading performance"),
+        said=said,
+        headings=[str(title) for title in HEADINGS],
+        rows=[_cells(one) for one in chosen.rows],
+        figures=(5,),
+        widths=(3, 1.2, 1.8, 1.5, 2, 1.5),
+        totals=[
+            (_("All of the group"), f"{formats.number(chosen.report.percent, 2)} %"),
+            (_("Badly read"), formats.number(chosen.bad)),
+        ],
     )
+    return report_file(request, request.GET.get("file", "csv"), table)
+
+
+def _cells(one: Performance) -> list[Cell]:
+    share = None if one.percent is None else Decimal(one.percent).quantize(Decimal("0.01"))
+    return [one.address, one.postal_code, one.city, one.serial, one.last_missing_at, share]
 
 
 class LevelForm(forms.ModelForm):  # type: ignore[type-arg]

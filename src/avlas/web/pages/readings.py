@@ -65,6 +65,10 @@ def add(request: PageRequest, pk: int) -> HttpResponse:
                 )  # fmt: skip
             except entered.AlreadyThere:
                 form.add_error("at", _("A reading is entered for this minute already. Void it first."))
+            except entered.Erased:
+                form.add_error(
+                    "at", _("The readings of this time were erased for good; none is stored again.")
+                )
             else:
                 messages.success(request, _("The reading is kept."))
                 return redirect("meter_readings", own.pk)

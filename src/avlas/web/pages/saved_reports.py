@@ -27,6 +27,7 @@ KINDS: Final[dict[str, Promise]] = {
     "heat_report": gettext_lazy("Heat report"),
     "consumption_report": gettext_lazy("Consumption report"),
     "compare": gettext_lazy("Data comparison"),
+    "performance": gettext_lazy("Reading performance"),
     "water_loss": gettext_lazy("Water loss analysis"),
 }
 """The pages whose settings can be kept."""
