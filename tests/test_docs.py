@@ -22,7 +22,7 @@ from avlas.decode.family_files import shipped
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ("en", "sv")
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*/*.md"))
-OF_THE_SCRIPT = {"test", "check"}  # commands of ./run itself; what follows "test" is pytest's
+OF_THE_SCRIPT = {"test", "lint"}  # commands of ./run itself; what follows "test" is pytest's
 
 
 def read(page: str) -> str:

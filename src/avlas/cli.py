@@ -82,6 +82,12 @@ COMMANDS = [
     Command("token", "avlas.system.command_token", "API tokens for programs", "API-nycklar för program"),
     Command("migrate", "avlas.migrate", "create or upgrade the database", "skapa eller uppgradera databasen"),
     Command(
+        "check",
+        "avlas.operation.check.command",
+        "look over the installation: what is wrong, how to mend it",
+        "se över installationen: vad som är fel, hur det rättas",
+    ),
+    Command(
         "upgrade",
         "avlas.operation.commands",
         "back up, then upgrade the database",
@@ -113,6 +119,7 @@ COMMANDS = [
         "add_move_arguments",
         "run_move",
     ),
+    Command("map", "avlas.operation.map_commands", "maps for the pages", "kartor för sidorna"),
     Command("decode", "avlas.decode.command", "explain telegrams", "förklara telegram"),
     Command(
         "families",

@@ -39,8 +39,10 @@ HELP: Final = {
     # decode
     "a telegram; without any: one a line on stdin": "ett telegram; utan något: ett per rad på standard in",
     "the meter's key, 32 hexadecimal digits": "mätarens nyckel, 32 hexadecimala siffror",
-    "a: wireless, begins with the L-field, no link CRCs; a-crc, b-crc: with them; wired: 68 .. 16": (
-        "a: radio, börjar med L-fältet, utan länkens CRC; a-crc, b-crc: med dem; wired: 68 .. 16"
+    "a: wireless, begins with the L-field, no link CRCs; a-crc, b-crc: with them; wired: 68 .. 16; "
+    "kmp: a frame of an optical head, 40 or 80 .. 0D": (
+        "a: radio, börjar med L-fältet, utan länkens CRC; a-crc, b-crc: med dem; wired: 68 .. 16; "
+        "kmp: en ram från ett optiskt huvud, 40 eller 80 .. 0D"
     ),
     "take wired frames whose length or check sum is wrong for what they hold": (
         "ta trådbundna ramar med fel längd eller kontrollsumma för vad de innehåller"
@@ -86,6 +88,8 @@ examples:
       the key file of the same twenty meters
   avlas simulate receiver --meters 20 --interval 1 --path /tmp/radio
       an iM871A that hears them, for: avlas collect --receiver im871a:/tmp/radio
+  avlas simulate optical --type multical602 --path /tmp/head
+      an optical head on a meter: answers KMP, registers and logs
 """: """\
 exempel:
   avlas simulate types
@@ -98,6 +102,8 @@ exempel:
       nyckelfilen för samma tjugo mätare
   avlas simulate receiver --meters 20 --interval 1 --path /tmp/radio
       en iM871A som hör dem, för: avlas collect --receiver im871a:/tmp/radio
+  avlas simulate optical --type multical602 --path /tmp/head
+      ett optiskt huvud på en mätare: svarar på KMP, register och loggar
 """,
     "list the meter types": "visa mätartyperna",
     "print telegrams": "skriv ut telegram",
@@ -120,6 +126,12 @@ exempel:
     "the encrypted XML alone, not in a zip": "bara den krypterade XML-filen, inte i en zip",
     "file to write, usually named .zip.kem or .zip.kem2": "fil att skriva, vanligen .zip.kem eller .zip.kem2",
     "be a receiver on a serial line until Ctrl-C": "var en mottagare på en serieledning tills Ctrl-C",
+    "be an optical head on a meter until Ctrl-C": "var ett optiskt huvud på en mätare tills Ctrl-C",
+    "one of Kamstrup's heat meters (multical403); see: avlas simulate types": (
+        "en av Kamstrups värmemätare (multical403); se: avlas simulate types"
+    ),
+    "the serial port's path (simulated-head)": "serieportens sökväg (simulated-head)",
+    "answer only after Enter, as after a key press": "svara först efter Enter, som efter en knapptryckning",
     "which receiver (im871a)": "vilken mottagare (im871a)",
     "the serial port's path (simulated-receiver)": "serieportens sökväg (simulated-receiver)",
     "time between telegrams of one meter": "tid mellan en mätares telegram",

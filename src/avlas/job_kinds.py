@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext_lazy, gettext_noop
 
 from avlas.meters.housekeeping import tidy
+from avlas.notify import silent_receivers
 from avlas.operation import backup
 from avlas.system import jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
@@ -74,6 +75,16 @@ KINDS: Final[dict[str, Kind]] = {
             ),
             of_installation=True,
             standing=Schedule(cron="30 2 * * *"),
+        ),
+        Kind(
+            "silent_receivers",
+            gettext_lazy("Silent receivers"),
+            gettext_lazy(
+                "Tells a utility's administrators and webhooks when a receiver falls silent, and when it hears again."
+            ),
+            silent_receivers.run,
+            of_installation=True,
+            standing=Schedule(cron="*/10 * * * *"),
         ),
     )
 }

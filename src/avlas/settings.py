@@ -6,7 +6,9 @@ AVLAS_SECRET          signing secret (default: made once, kept in the data folde
 AVLAS_ALLOWED_HOSTS   comma-separated host names the web answers to (default: all names of this machine)
 AVLAS_HTTPS           1 when people reach the program through HTTPS: cookies are then marked secure
 AVLAS_TRUSTED_PROXIES addresses and networks whose X-Forwarded-For and -Proto are believed (default: this machine)
+AVLAS_PRIORITY_METERS how many meters of a utility may be read every five minutes (default 50)
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
+AVLAS_SYSLOG          where the audit is copied to: local, udp://host:port or tcp://host:port (default: nowhere)
 AVLAS_DEBUG           1 for development
 AVLAS_DEMO            1 in the demo only: one-time sign-in links are then honoured
 """
@@ -24,6 +26,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+from avlas.system import syslog
 
 PACKAGE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("AVLAS_DATA") or "data").resolve()
@@ -97,6 +101,24 @@ def _networks(listed: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network
         raise ImproperlyConfigured(
             f"AVLAS_TRUSTED_PROXIES must be addresses or networks with commas between: {problem}."
         ) from problem
+
+
+def _syslog(written: str) -> syslog.Way | None:
+    """Where the audit is copied to."""
+    try:
+        return syslog.way(written) if written else None
+    except ValueError as problem:
+        raise ImproperlyConfigured(f"AVLAS_SYSLOG: {problem}.") from problem
+
+
+def _count(name: str, default: int) -> int:
+    """The whole number in the environment variable ``name``."""
+    given = os.environ.get(name, "")
+    if not given:
+        return default
+    if not given.isdecimal():
+        raise ImproperlyConfigured(f"{name} must be a whole number; it is {given!r}.")
+    return int(given)
 
 
 SECRET_KEY = _signing_secret()
@@ -191,7 +213,13 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [PACKAGE / "web" / "static"]
+STATICFILES_DIRS: list[Any] = [PACKAGE / "web" / "static"]
+BROWSER_MODULES = PACKAGE.parent.parent / "node_modules"  # installed by ./run from package-lock.json
+STATICFILES_DIRS += [
+    (f"modules/{name}", BROWSER_MODULES / name / "dist")
+    for name in ("maplibre-gl", "pmtiles")
+    if (BROWSER_MODULES / name / "dist").is_dir()
+]
 WHITENOISE_USE_FINDERS = True  # served from the package: nothing to collect before the start
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -207,6 +235,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,::1"))
+SYSLOG = _syslog(os.environ.get("AVLAS_SYSLOG", ""))
+PRIORITY_METERS = _count("AVLAS_PRIORITY_METERS", 50)
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {

@@ -125,6 +125,42 @@ def test_unplugged_is_seen_on_the_row(town, tmp_path):
         asyncio.run(story())
 
 
+def test_a_second_program_leaves_the_status_to_the_one_that_holds_the_receiver(town, tmp_path):
+    """Somebody types avlas collect beside the running service: the row goes on telling how the service fares."""
+    (sent, *_) = town.telegrams(datetime.now(UTC), 1)
+    with Line(Im871a(), tmp_path / "ttyUSB0") as line:
+        row = add(town, f"im871a:{line.path}")
+
+        def still_running() -> bool:
+            return status(row)[0] == "running"
+
+        async def second_program(then: Callable) -> None:
+            async with collecting(row) as second:
+                await until(lambda: "another program" in texts.unpack(second._status[1], "en"))
+                await then(second)
+
+        async def write(second: Collecting) -> None:
+            await second._write_status()
+            assert await ask(still_running)
+
+        async def write_when_the_first_hears_no_more(second: Collecting) -> None:
+            await write(second)
+            silent = datetime.now(UTC) - module.ANOTHERS_WORD_COUNTS - timedelta(seconds=1)
+            await ask(lambda: Collector.objects.filter(pk=row.pk).update(last_heard_at=silent))
+            await until_stored(lambda: status(row)[0] == "waiting" and "another program" in status(row)[1])
+
+        async def story() -> None:
+            async with collecting(row):
+                await until_stored(still_running)
+                await asyncio.to_thread(line.transmit, sent.frame, sent.rssi_dbm)
+                await until_stored(lambda: still_running() and row.last_heard_at is not None)
+                await second_program(write)
+                assert await ask(still_running), "nor does it say that it was stopped"
+                await second_program(write_when_the_first_hears_no_more)
+
+        asyncio.run(story())
+
+
 def test_file_is_read_once_and_wrong_specs_fail(town, lately, tmp_path):
     path = tmp_path / "rtl.txt"
     path.write_bytes(samples.recorded_file(town.telegrams(lately, 30), RtlWmbus()) + b"C1;1;1;cut\n")

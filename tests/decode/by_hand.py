@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, CTR
 from cryptography.hazmat.primitives.cmac import CMAC
 
 KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+DES_KEY = bytes.fromhex("13579BDF02468ACE")
 OTHER_KEY = bytes.fromhex("0F0E0D0C0B0A09080706050403020100")
 # manufacturer XYZ (0x633A), identification 12345678, version 01, device type 04 (heat)
 MAKER = bytes.fromhex("3A63")
@@ -75,6 +77,17 @@ def mode_5(
     plain = padded(records)
     head = bytes([ci, access, 0x00, (len(plain) // 16) << 4, 0x05])
     return wireless(head + _cbc(key, sender + bytes([access] * 8), plain), sender=sender)
+
+
+def des(
+    records: str, initial: bytes = bytes(8), *, mode: int = 2, key: bytes = DES_KEY, clear: str = ""
+) -> bytes:
+    """A transport layer (CI 7A) in mode 2 or 3: the low byte of the configuration counts the encrypted bytes."""
+    plain = b"\x2f\x2f" + bytes.fromhex(records)
+    plain += b"\x2f" * (-len(plain) % 8)
+    encryptor = Cipher(TripleDES(key * 3), CBC(initial)).encryptor()  # the same key thrice: DES
+    cipher = encryptor.update(plain) + encryptor.finalize()
+    return bytes([0x7A, 0x2A, 0x00, len(plain), mode]) + cipher + bytes.fromhex(clear)
 
 
 def ell_ctr(

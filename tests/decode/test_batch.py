@@ -327,12 +327,12 @@ def test_keyring_holds_many_and_forgets_a_replaced_key():
 
 @settings(max_examples=400, deadline=None)
 @given(
-    st.sampled_from(sorted(families._UNITS)),
+    st.sampled_from(sorted(families.UNITS)),
     st.integers(-9, 7),
     st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=20),
 )
 def test_figures_are_the_floats_nearest_to_the_exact_ones(unit, exponent, numbers):
-    factor = families._UNITS[unit][1]
+    factor = families.UNITS[unit][1]
     try:
         scale = Scale.of(Fraction(10) ** exponent * factor, Fraction(0))
     except NotLinear:

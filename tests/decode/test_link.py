@@ -11,6 +11,7 @@ from tests.decode.by_hand import MAKER, SENDER, crc, wired, wireless, with_crcs_
 
 from avlas.decode import FrameError, HeaderError, Unsupported, header, link, telegram
 from avlas.decode import wired as wired_link
+from avlas.decode.batch import without_crcs
 
 LENGTHS = [1, 5, 6, 7, 16, 22, 23, 100, 116, 117, 118, 130, 200]
 
@@ -43,6 +44,39 @@ def test_every_single_wrong_bit_is_found(form, add):
 def test_stripping_any_bytes_raises_nothing_else(form, data):
     with contextlib.suppress(FrameError):
         link.strip_crcs(data, form)
+
+
+@st.composite
+def sent_frames(draw):
+    """A frame with CRCs of either format, as a receiver hands it over: whole, damaged, cut or with bytes behind."""
+    add = draw(st.sampled_from([with_crcs_a, with_crcs_b]))
+    plain = wireless(draw(st.binary(min_size=draw(st.sampled_from([0, 0, 100])), max_size=240)))
+    frame = bytearray(add(plain[: 248 if add is with_crcs_b else 256]))
+    for _ in range(draw(st.integers(0, 2))):
+        frame[draw(st.integers(0, len(frame) - 1))] ^= draw(st.integers(0, 255))
+    cut = draw(st.sampled_from([0, 0, 0, -1, -3, 1]))
+    return bytes(frame[:cut] if cut < 0 else frame + bytes(cut))
+
+
+@pytest.mark.parametrize("form", ["a-crc", "b-crc"])
+@given(st.lists(st.one_of(sent_frames(), st.binary(max_size=30)), max_size=24))
+def test_whole_batches_are_stripped_like_one(form, frames):
+    plain, errors = without_crcs(frames, form)
+    for row, frame in enumerate(frames):
+        expected, why = b"", None
+        try:
+            expected = link.strip_crcs(frame, form)
+        except FrameError as error:
+            why = str(error)
+        assert plain[row] == expected
+        assert (str(errors[row]) if row in errors else None) == why
+
+
+def test_long_batches_are_stripped_in_parts():
+    good, bad = with_crcs_a(wireless(bytes(range(90)))), with_crcs_a(wireless(bytes(90)))[:-1] + b"\0"
+    plain, errors = without_crcs([good] * 1500 + [bad] + [good] * 700, "a-crc")
+    assert list(errors) == [1500]
+    assert [frame for row, frame in enumerate(plain) if row != 1500] == [wireless(bytes(range(90)))] * 2200
 
 
 def test_auto_judges_by_length_never_by_a_crc_that_fits():

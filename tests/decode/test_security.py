@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.decode.by_hand import (
+    DES_KEY,
     KEY,
     MAKER,
     OTHER_KEY,
     SENDER,
     crc,
+    des,
     ell_ctr,
     fragments,
     full,
@@ -24,6 +26,7 @@ from avlas.decode import (
     Assembler,
     FrameError,
     HeaderError,
+    Layouts,
     NoKey,
     Unsupported,
     WrongKey,
@@ -31,6 +34,8 @@ from avlas.decode import (
     security,
     telegram,
 )
+from avlas.decode.batch import Keyring, batch, headers
+from avlas.decode.des import decrypted as decrypted_des
 
 RECORDS = "0406 D2040000 0413 39300000 0259 C409"
 VALUES = ["1234", "12.345", "25.00"]
@@ -132,6 +137,107 @@ def test_extended_link_layers_with_two_addresses(in_vector):
         telegram(both, OTHER_KEY)
 
 
+# DES: read, but worth no more than content in clear
+
+
+DAY = "913B"  # type G: 0001 0001 1011 ... 17 November 2028, low byte first
+IN_VECTOR = SENDER[2:6] + SENDER[:2] + bytes.fromhex(DAY)
+DATED = f"026C {DAY}" + RECORDS
+
+
+def test_des_is_the_textbooks():
+    """With 0123456789ABCDEF the block "Now is t" becomes 3FA40E8A984D4815 (FIPS 81); CBC then adds the block before."""
+    key, first, second = map(bytes.fromhex, ("0123456789ABCDEF", "0C8A6BFB3E3489C0", "3FA40E8A984D4815"))
+    found = decrypted_des(2, key, SENDER, first + second, b"")
+    assert found == b"//FILLED" + bytes(a ^ b for a, b in zip(b"Now is t", first, strict=True))
+
+
+@pytest.mark.parametrize("key", [DES_KEY, DES_KEY + KEY[:8]])
+def test_mode_2_has_no_initial_vector(key):
+    result = telegram(wireless(des(RECORDS)), key)
+    assert [str(r.value) for r in result.records] == VALUES
+    assert result.header.security == "mode 2 (not secure)"
+    assert any("DES, 24 bytes" in span.meaning for span in result.spans)
+    assert values(wireless(des(RECORDS, clear="0416 07000000")), key) == [*VALUES, "7"]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        des(DATED, IN_VECTOR, mode=3),
+        des(f"{RECORDS} 046D 1E2C {DAY}", IN_VECTOR, mode=3),
+        des(RECORDS, IN_VECTOR, mode=3, clear=f"066D 001E2C {DAY} 00"),
+    ],
+)
+def test_mode_3_takes_the_day_from_the_telegram(frame):
+    result = telegram(wireless(frame), DES_KEY)
+    assert set(VALUES) <= {str(r.value) for r in result.records}
+    assert len(result.records) == 4
+    assert result.header.security == "mode 3 (not secure)"
+
+
+@pytest.mark.parametrize(
+    "frame", [des(RECORDS, IN_VECTOR, mode=3), des(f"046D 1E2C {DAY} {RECORDS}", IN_VECTOR, mode=3)]
+)
+def test_mode_3_without_the_day_is_not_guessed(frame):
+    with pytest.raises(Unsupported, match="day"):
+        telegram(wireless(frame), DES_KEY)
+
+
+def test_a_day_after_which_the_records_make_no_sense_is_not_taken():
+    other = IN_VECTOR[:6] + bytes.fromhex(
+        "AA3B"
+    )  # of the record that follows the day the DIF becomes 3F, reserved
+    with pytest.raises(Unsupported, match="day"):
+        telegram(wireless(des(DATED, other, mode=3)), DES_KEY)
+
+
+def test_of_two_days_that_would_do_none_is_taken():
+    """Another date than the clock's stands plainly among the records; both leave records that can be read."""
+    frame = des(f"0459 {DAY}0000 026C {DAY} 026C 923B", IN_VECTOR, mode=3)
+    with pytest.raises(Unsupported, match="day"):
+        telegram(wireless(frame), DES_KEY)
+
+
+@pytest.mark.parametrize("mode", [2, 3])
+def test_des_with_no_key_or_a_wrong_one(mode):
+    frame = wireless(des(DATED, IN_VECTOR if mode == 3 else bytes(8), mode=mode))
+    with pytest.raises(NoKey) as caught:
+        telegram(frame, accept_clear=True)
+    assert caught.value.header.security == f"mode {mode} (not secure)"
+    for wrong in (DES_KEY[::-1], OTHER_KEY, DES_KEY[:7]):
+        with pytest.raises(WrongKey):
+            telegram(frame, wrong)
+
+
+def test_des_counts_bytes_in_whole_blocks():
+    whole = des(RECORDS)
+    with pytest.raises(FrameError, match="24 encrypted bytes"):
+        telegram(wireless(whole[:-1]), DES_KEY)
+    with pytest.raises(HeaderError, match="blocks of 8"):
+        telegram(wireless(whole[:3] + b"\x17" + whole[4:]), DES_KEY)
+    assert values(wireless(bytes.fromhex("7A 2A 00 0002" + RECORDS)), None) == VALUES  # nothing is encrypted
+
+
+def test_des_on_the_wire_is_believed_when_a_des_key_is_given():
+    """Old wired meters leave anything in what was once a signature field."""
+    head = bytes.fromhex("72 78563412") + MAKER + bytes.fromhex("01 04")
+    assert values(wired(head + des(RECORDS)[1:]), DES_KEY) == VALUES
+    assert values(wired(head + bytes.fromhex("2A 00 1802" + RECORDS + "2F" * 8)), None) == VALUES
+
+
+@pytest.mark.parametrize("mode", [2, 3])
+def test_des_ranks_with_content_in_clear(mode):
+    """Whoever can forge a clear telegram can forge this: for the judgement a meter read so is not secured."""
+    frame = wireless(des(DATED, IN_VECTOR if mode == 3 else bytes(8), mode=mode))
+    heads = headers([frame])
+    ring = Keyring()
+    ring.set(int(heads.address[0]), DES_KEY)
+    columns = batch(heads, None, ring, Layouts.shipped())
+    assert not columns.errors
+    assert columns.security.tolist() == [0]
+
+
 # content in clear under a header that announces encryption
 
 
@@ -166,8 +272,6 @@ def test_no_encryption_needs_no_key_and_ignores_one():
 @pytest.mark.parametrize(
     ("configuration", "words"),
     [
-        ("2002", "mode 2"),
-        ("2003", "mode 3"),
         ("2008 00", "mode 8"),
         ("2009 00", "mode 9"),
         ("200D 00", "mode 13"),

@@ -62,48 +62,117 @@ SCALES = [
     ("table 13 E011 1111 0.1 %", "FDFD", 0x3F, 1, "moisture", "%", "1234.5"),
 ]
 
-# codes whose number counts as it is: prefix, first code, [(quantity, unit), ...] one after the other
+SMHD = ("s", "min", "h", "d")
+HDMY = ("h", "d", "month", "year")
+SMHDMY = ("s", "min", "h", "d", "month", "year")
+# codes whose number counts as it is: (clause, prefix, first code, [(quantity, unit), ...] one after the other)
 COUNTS = [
-    ("", 0x20, [("on_time", unit) for unit in ("s", "min", "h", "d")]),
-    ("", 0x24, [("operating_time", unit) for unit in ("s", "min", "h", "d")]),
-    ("", 0x6E, [("heat_cost_units", "")]),
-    ("", 0x70, [("averaging_duration", unit) for unit in ("s", "min", "h", "d")]),
-    ("", 0x74, [("actuality_duration", unit) for unit in ("s", "min", "h", "d")]),
-    ("", 0x78, [("fabrication_number", ""), ("enhanced_identification", ""), ("bus_address", "")]),
-    ("", 0x7E, [("any_vif", ""), ("manufacturer_specific", "")]),
-    ("FD", 0x08, [("access_number", ""), ("device_type", ""), ("manufacturer", ""), ("parameter_set", "")]),
-    ("FD", 0x0C, [(f"{part}_version", "") for part in ("model", "hardware", "firmware", "software")]),
-    ("FD", 0x10, [("customer_location", ""), ("customer", ""), ("access_code_user", "")]),
-    ("FD", 0x13, [("access_code_operator", ""), ("access_code_system_operator", "")]),
-    ("FD", 0x15, [("access_code_developer", ""), ("password", ""), ("error_flags", ""), ("error_mask", "")]),
-    ("FD", 0x19, [("security_key", ""), ("digital_output", ""), ("digital_input", ""), ("baud_rate", "Bd")]),
-    ("FD", 0x1D, [("response_delay", "bit times"), ("retries", ""), ("remote_control", "")]),
-    ("FD", 0x20, [("first_storage_number", ""), ("last_storage_number", ""), ("storage_block_size", "")]),
-    ("FD", 0x23, [("tariff_and_subunit_descriptor", "")]),
-    ("FD", 0x24, [("storage_interval", unit) for unit in ("s", "min", "h", "d", "month", "year")]),
-    ("FD", 0x2A, [("operator_specific", ""), ("time_point_second", "s")]),
-    ("FD", 0x2C, [("time_since_readout", unit) for unit in ("s", "min", "h", "d")]),
-    ("FD", 0x31, [("tariff_duration", unit) for unit in ("min", "h", "d")]),
-    ("FD", 0x34, [("tariff_period", unit) for unit in ("s", "min", "h", "d", "month", "year")]),
-    ("FD", 0x3A, [("dimensionless", ""), ("radio_data_container", "")]),
-    ("FD", 0x3C, [("transmission_period", unit) for unit in ("s", "min", "h", "d")]),
-    ("FD", 0x60, [("reset_counter", ""), ("cumulation_counter", ""), ("control_signal", "")]),
-    ("FD", 0x63, [("day_of_week", ""), ("week_number", "")]),
-    ("FD", 0x66, [("parameter_activation_state", ""), ("special_supplier_information", "")]),
-    ("FD", 0x68, [("time_since_cumulation", unit) for unit in ("h", "d", "month", "year")]),
-    ("FD", 0x6C, [("battery_operating_time", unit) for unit in ("h", "d", "month", "year")]),
-    ("FD", 0x72, [("daylight_saving", ""), ("listening_window", ""), ("battery_time_left", "d")]),
-    ("FD", 0x75, [("stop_counter", ""), ("manufacturer_data_container", "")]),
-    ("FDFD", 0x00, [("selected_application", "")]),
-    ("FDFD", 0x02, [("battery_time_left", "month"), ("battery_time_left", "year")]),
+    ("table 10 E010 00nn on time", "", 0x20, [("on_time", unit) for unit in SMHD]),
+    ("table 10 E010 01nn operating time", "", 0x24, [("operating_time", unit) for unit in SMHD]),
+    ("table 10 E110 1110 units for HCA", "", 0x6E, [("heat_cost_units", "")]),
+    ("table 10 E111 00nn averaging duration", "", 0x70, [("averaging_duration", unit) for unit in SMHD]),
+    ("table 10 E111 01nn actuality duration", "", 0x74, [("actuality_duration", unit) for unit in SMHD]),
+    ("table 10 E111 1000 fabrication number", "", 0x78, [("fabrication_number", "")]),
+    ("table 10 E111 1001 (enhanced) identification", "", 0x79, [("enhanced_identification", "")]),
+    ("table 10 E111 1010 address", "", 0x7A, [("bus_address", "")]),
+    ("table 11 E111 1110 any VIF", "", 0x7E, [("any_vif", "")]),
+    ("table 11 E111 1111 manufacturer specific", "", 0x7F, [("manufacturer_specific", "")]),
+    ("table 12 E000 1000 unique message identification", "FD", 0x08, [("access_number", "")]),
+    ("table 12 E000 1001 device type", "FD", 0x09, [("device_type", "")]),
+    ("table 12 E000 1010 manufacturer", "FD", 0x0A, [("manufacturer", "")]),
+    ("table 12 E000 1011 parameter set", "FD", 0x0B, [("parameter_set", "")]),
+    ("table 12 E000 1100 model / version", "FD", 0x0C, [("model_version", "")]),
+    ("table 12 E000 1101 hardware version", "FD", 0x0D, [("hardware_version", "")]),
+    ("table 12 E000 1110 metrology firmware version", "FD", 0x0E, [("firmware_version", "")]),
+    ("table 12 E000 1111 other software version", "FD", 0x0F, [("software_version", "")]),
+    ("table 12 E001 0000 customer location", "FD", 0x10, [("customer_location", "")]),
+    ("table 12 E001 0001 customer", "FD", 0x11, [("customer", "")]),
+    ("table 12 E001 0010 access code user", "FD", 0x12, [("access_code_user", "")]),
+    ("table 12 E001 0011 access code operator", "FD", 0x13, [("access_code_operator", "")]),
+    ("table 12 E001 0100 access code system operator", "FD", 0x14, [("access_code_system_operator", "")]),
+    ("table 12 E001 0101 access code developer", "FD", 0x15, [("access_code_developer", "")]),
+    ("table 12 E001 0110 password", "FD", 0x16, [("password", "")]),
+    ("table 12 E001 0111 error flags", "FD", 0x17, [("error_flags", "")]),
+    ("table 12 E001 1000 error mask", "FD", 0x18, [("error_mask", "")]),
+    ("table 12 E001 1001 security key", "FD", 0x19, [("security_key", "")]),
+    ("table 12 E001 1010 digital output", "FD", 0x1A, [("digital_output", "")]),
+    ("table 12 E001 1011 digital input", "FD", 0x1B, [("digital_input", "")]),
+    ("table 12 E001 1100 baud rate", "FD", 0x1C, [("baud_rate", "Bd")]),
+    ("table 12 E001 1101 response delay time", "FD", 0x1D, [("response_delay", "bit times")]),
+    ("table 12 E001 1110 retry", "FD", 0x1E, [("retries", "")]),
+    ("table 12 E001 1111 remote control", "FD", 0x1F, [("remote_control", "")]),
+    ("table 12 E010 0000 first storage of cyclic storage", "FD", 0x20, [("first_storage_number", "")]),
+    ("table 12 E010 0001 last storage of cyclic storage", "FD", 0x21, [("last_storage_number", "")]),
+    ("table 12 E010 0010 size of storage block", "FD", 0x22, [("storage_block_size", "")]),
+    (
+        "table 12 E010 0011 descriptor for tariff and device",
+        "FD",
+        0x23,
+        [("tariff_and_subunit_descriptor", "")],
+    ),
+    (
+        "table 12 E010 01nn, 100n storage interval",
+        "FD",
+        0x24,
+        [("storage_interval", unit) for unit in SMHDMY],
+    ),
+    ("table 12 E010 1010 operator specific data", "FD", 0x2A, [("operator_specific", "")]),
+    ("table 12 E010 1011 time point second", "FD", 0x2B, [("time_point_second", "s")]),
+    (
+        "table 12 E010 11nn duration since last readout",
+        "FD",
+        0x2C,
+        [("time_since_readout", unit) for unit in SMHD],
+    ),
+    ("table 12 E011 00nn duration of tariff", "FD", 0x31, [("tariff_duration", unit) for unit in SMHD[1:]]),
+    ("table 12 E011 01nn, 100n period of tariff", "FD", 0x34, [("tariff_period", unit) for unit in SMHDMY]),
+    ("table 12 E011 1010 dimensionless", "FD", 0x3A, [("dimensionless", "")]),
+    ("table 12 E011 1011 data container for wireless M-Bus", "FD", 0x3B, [("radio_data_container", "")]),
+    (
+        "table 12 E011 11nn period of transmissions",
+        "FD",
+        0x3C,
+        [("transmission_period", unit) for unit in SMHD],
+    ),
+    ("table 12 E110 0000 reset counter", "FD", 0x60, [("reset_counter", "")]),
+    ("table 12 E110 0001 cumulation counter", "FD", 0x61, [("cumulation_counter", "")]),
+    ("table 12 E110 0010 control signal", "FD", 0x62, [("control_signal", "")]),
+    ("table 12 E110 0011 day of week", "FD", 0x63, [("day_of_week", "")]),
+    ("table 12 E110 0100 week number", "FD", 0x64, [("week_number", "")]),
+    ("table 12 E110 0110 state of parameter activation", "FD", 0x66, [("parameter_activation_state", "")]),
+    ("table 12 E110 0111 special supplier information", "FD", 0x67, [("special_supplier_information", "")]),
+    (
+        "table 12 E110 10pp since last cumulation",
+        "FD",
+        0x68,
+        [("time_since_cumulation", unit) for unit in HDMY],
+    ),
+    (
+        "table 12 E110 11pp operating time battery",
+        "FD",
+        0x6C,
+        [("battery_operating_time", unit) for unit in HDMY],
+    ),
+    ("table 12 E111 0010 daylight saving", "FD", 0x72, [("daylight_saving", "")]),
+    ("table 12 E111 0011 listening window", "FD", 0x73, [("listening_window", "")]),
+    ("table 12 E111 0100 remaining battery life time", "FD", 0x74, [("battery_time_left", "d")]),
+    ("table 12 E111 0101 number of stops", "FD", 0x75, [("stop_counter", "")]),
+    ("table 12 E111 0110 manufacturer's data container", "FD", 0x76, [("manufacturer_data_container", "")]),
+    ("table 13 E000 0000 currently selected application", "FDFD", 0x00, [("selected_application", "")]),
+    (
+        "table 13 E000 001p remaining battery life time",
+        "FDFD",
+        0x02,
+        [("battery_time_left", u) for u in HDMY[2:]],
+    ),
 ]
 TIMES = [
-    ("", 0x6C, "date"),
-    ("", 0x6D, "datetime"),
-    ("FD", 0x30, "tariff_start"),
-    ("FD", 0x70, "battery_change"),
+    ("table 10 E110 1100 date", "", 0x6C, "date"),
+    ("table 10 E110 1101 date and time", "", 0x6D, "datetime"),
+    ("table 12 E011 0000 start of tariff", "FD", 0x30, "tariff_start"),
+    ("table 12 E110 0101 time point of day change", "FD", 0x65, "day_change"),
+    ("table 12 E111 0000 battery change", "FD", 0x70, "battery_change"),
 ]
-TIMES += [("FD", 0x65, "day_change")]
 
 
 def only(records: str):
@@ -133,8 +202,8 @@ def test_scaled_vifs(prefix, code, quantity, unit, value):
 @pytest.mark.parametrize(
     ("prefix", "code", "quantity", "unit"),
     [
-        pytest.param(prefix, first + n, quantity, unit, id=f"{prefix}{first + n:02X}")
-        for prefix, first, rows in COUNTS
+        pytest.param(prefix, first + n, quantity, unit, id=f"{clause} {first + n:02X}")
+        for clause, prefix, first, rows in COUNTS
         for n, (quantity, unit) in enumerate(rows)
     ],
 )
@@ -143,21 +212,24 @@ def test_counted_vifs(prefix, code, quantity, unit):
     assert (record.quantity, record.unit, record.value, record.error) == (quantity, unit, RAW, "")
 
 
-@pytest.mark.parametrize(("prefix", "code", "quantity"), TIMES)
+@pytest.mark.parametrize(
+    ("prefix", "code", "quantity"), [pytest.param(*rest, id=clause) for clause, *rest in TIMES]
+)
 def test_vifs_of_time(prefix, code, quantity):
     record = only(f"04 {prefix} {code:02X} 1E 0A D7 2B")  # 10:30 on 23 November 2022, type F
     assert (record.quantity, record.unit, str(record.value)) == (quantity, "", "2022-11-23 10:30:00")
 
 
-def test_signal_strength_counts_down_from_minus_130_dbm():
+def test_signal_strength_counts_up_from_minus_130_dbm():
+    """Table 12 E111 0001: 2 dBm a step."""
     record = only("01 FD71 1E")
     assert (record.quantity, record.value, record.unit) == ("signal_strength", -70, "dBm")
 
 
 def test_every_vif_of_the_tables_has_a_vector():
     seen = {(prefix, first + n) for _, prefix, first, count, *_ in SCALES for n in range(count)}
-    seen |= {(prefix, first + n) for prefix, first, rows in COUNTS for n in range(len(rows))}
-    seen |= {(prefix, code) for prefix, code, _ in TIMES} | {("FD", 0x71)}
+    seen |= {(prefix, first + n) for _, prefix, first, rows in COUNTS for n in range(len(rows))}
+    seen |= {(prefix, code) for _, prefix, code, _ in TIMES} | {("FD", 0x71)}
     tables = {"": vif.PRIMARY, "FB": vif.EXTENSION_FB, "FD": vif.EXTENSION_FD, "FDFD": vif.EXTENSION_FDFD}
     assert seen == {(prefix, code) for prefix, table in tables.items() for code in table}
 
@@ -168,13 +240,21 @@ def test_reserved_codes_keep_their_number(vib):
     assert (record.quantity, record.value) == ("reserved", RAW)
 
 
+def test_plain_text_is_the_unit():
+    """Table 11 E111 1100: the text stands behind the VIF, last character first."""
+    record = only("04 7C 03 6D7070 39300000")
+    assert (record.quantity, record.unit, record.value) == ("plain_text", "ppm", RAW)
+
+
 # tables 15 to 17: orthogonal VIFEs behind a volume in litres (93) that sent 12345
 
 VIFES = [
+    # table 15 E000 0000 none; E001 0010 average; E001 0100 relative deviation; E001 1101 standard conform
     ("00", "m³", "12.345", ()),
     ("12", "m³", "12.345", ("average",)),
     ("14", "m³", "12.345", ("relative deviation",)),
     ("1D", "m³", "12.345", ("standard conform data content",)),
+    # table 15 E010 0000 to E011 0101: per ..., increment per pulse on channel p
     ("20", "m³/s", "12.345", ("per s",)),
     ("21", "m³/min", "12.345", ("per min",)),
     ("22", "m³/h", "12.345", ("per h",)),
@@ -197,36 +277,45 @@ VIFES = [
     ("33", "m³/(K·l)", "12.345", ("per (K·l)",)),
     ("34", "m³/V", "12.345", ("per V",)),
     ("35", "m³/A", "12.345", ("per A",)),
+    # table 15 E011 0110 to E011 1000: multiplied by
     ("36", "m³·s", "12.345", ("times s",)),
     ("37", "m³·s/V", "12.345", ("times s/V",)),
     ("38", "m³·s/A", "12.345", ("times s/A",)),
+    # table 15 E011 1010 to E011 1111
     ("3A", "m³", "12.345", ("uncorrected",)),
     ("3B", "m³", "12.345", ("forward flow",)),
     ("3C", "m³", "12.345", ("backward flow",)),
     ("3D", "m³", "12.345", ("alternate unit system",)),
     ("3E", "m³", "12.345", ("at base conditions",)),
     ("3F", "m³", "12.345", ("OBIS declaration",)),
+    # table 15 E100 u000 limit value, E100 u001 number of exceeds
     ("40", "m³", "12.345", ("lower limit",)),
     ("48", "m³", "12.345", ("upper limit",)),
     ("41", "", "12345", ("number of exceeds of lower limit",)),
     ("49", "", "12345", ("number of exceeds of upper limit",)),
-    ("50", "s", "12345", ("duration of first exceed of lower limit",)),
-    ("56", "h", "12345", ("duration of last exceed of lower limit",)),
-    ("5B", "d", "12345", ("duration of first exceed of upper limit",)),
-    ("5D", "min", "12345", ("duration of last exceed of upper limit",)),
-    ("61", "min", "12345", ("duration of first",)),
-    ("66", "h", "12345", ("duration of last",)),
+    # table 15 E110 1u00 value during exceed, E110 1u01 leakage, overflow
     ("68", "m³", "12.345", ("value during lower limit exceed",)),
     ("69", "m³", "12.345", ("leakage",)),
     ("6C", "m³", "12.345", ("value during upper limit exceed",)),
     ("6D", "m³", "12.345", ("overflow",)),
+    # table 15 E111 0nnn multiplicative correction factor 10^(nnn-6)
     ("70", "m³", "0.000012345", ()),
+    ("71", "m³", "0.00012345", ()),
+    ("72", "m³", "0.0012345", ()),
+    ("73", "m³", "0.012345", ()),
+    ("74", "m³", "0.12345", ()),
+    ("75", "m³", "1.2345", ()),
     ("76", "m³", "12.345", ()),
     ("77", "m³", "123.45", ()),
+    # table 15 E111 10nn additive correction constant 10^(nn-3) x unit of the VIF
     ("78", "m³", "12.346", ()),
+    ("79", "m³", "12.355", ()),
+    ("7A", "m³", "12.445", ()),
     ("7B", "m³", "13.345", ()),
+    # table 15 E111 1101 factor 10^3, E111 1110 future value
     ("7D", "m³", "12345", ()),
     ("7E", "m³", "12.345", ("future value",)),
+    # table 17, behind FC
     ("FC01", "m³", "12.345", ("at phase L1",)),
     ("FC02", "m³", "12.345", ("at phase L2",)),
     ("FC03", "m³", "12.345", ("at phase L3",)),
@@ -244,6 +333,7 @@ VIFES = [
     ("FC12", "m³", "12.345", ("type D",)),
     ("FC13", "m³", "12.345", ("from partner to meter",)),
     ("FC14", "m³", "12.345", ("from meter to partner",)),
+    # table 15 E111 1111: what follows is the manufacturer's; several VIFEs one after the other
     ("FFA207", "m³", "12.345", ("manufacturer's 22", "manufacturer's 07")),
     ("BC FC02", "m³", "12.345", ("backward flow", "at phase L2")),
     ("BB77", "m³", "123.45", ("forward flow",)),
@@ -268,12 +358,73 @@ def test_a_rate_per_time_stays_a_rate():
 def test_the_additive_constant_counts_in_the_tables_unit():
     assert only("04 8378 64000000").value == Decimal("0.100001")  # 100 Wh + 0.001 Wh
     assert only("04 837B 64000000").value == Decimal("0.101")  # 100 Wh + 1 Wh
+    assert isclose(only("05 937B 00E44046").value, 13.345)  # 12345.0 l + 1 m³
 
 
-@pytest.mark.parametrize("vife", ["39", "42", "43", "46", "47", "4A", "4F", "6A", "6B", "6E", "6F"])
-def test_vifes_that_make_the_value_a_date(vife):
+# table 15, VIFEs of limits whose bits are u (upper), f (last), b (end), nn (s, min, h, d)
+
+MOMENTS = [
+    ("39", "start of"),
+    ("42", "begin of first exceed of lower limit"),
+    ("43", "end of first exceed of lower limit"),
+    ("46", "begin of last exceed of lower limit"),
+    ("47", "end of last exceed of lower limit"),
+    ("4A", "begin of first exceed of upper limit"),
+    ("4B", "end of first exceed of upper limit"),
+    ("4E", "begin of last exceed of upper limit"),
+    ("4F", "end of last exceed of upper limit"),
+    ("6A", "begin of first"),
+    ("6B", "end of first"),
+    ("6E", "begin of last"),
+    ("6F", "end of last"),
+]
+DURATIONS = [
+    ("table 15 E101 00nn", 0x50, "duration of first exceed of lower limit"),
+    ("table 15 E101 01nn", 0x54, "duration of last exceed of lower limit"),
+    ("table 15 E101 10nn", 0x58, "duration of first exceed of upper limit"),
+    ("table 15 E101 11nn", 0x5C, "duration of last exceed of upper limit"),
+    ("table 15 E110 00nn", 0x60, "duration of first"),
+    ("table 15 E110 01nn", 0x64, "duration of last"),
+]
+RESERVED = ["08", "09", "0A", "10", "11", "19", "1A", "1B", "44", "45", "4C", "4D", "FC00", "FC0D", "FC15"]
+
+
+@pytest.mark.parametrize(("vife", "words"), MOMENTS)
+def test_vifes_that_make_the_value_a_date(vife, words):
+    """Table 15 E100 uf1b and E110 1f1b: date of begin or end of the first or last exceed; E011 1001 start of."""
     record = only(f"02 93 {vife} D72B")
-    assert (str(record.value), record.unit) == ("2022-11-23", "")
+    assert (str(record.value), record.unit, record.modifiers) == ("2022-11-23", "", (words,))
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "words"),
+    [
+        pytest.param(first + nn, unit, words, id=f"{clause} {first + nn:02X}")
+        for clause, first, words in DURATIONS
+        for nn, unit in enumerate(SMHD)
+    ],
+)
+def test_vifes_that_make_the_value_a_duration(code, unit, words):
+    record = only(f"04 93 {code:02X} {DATA}")
+    assert (record.unit, record.value, record.modifiers) == (unit, RAW, (words,))
+
+
+@pytest.mark.parametrize("vife", RESERVED)
+def test_reserved_vifes_are_named_and_change_nothing(vife):
+    record = only(f"04 93 {vife} {DATA}")
+    assert (record.value, record.unit) == (Decimal("12.345"), "m³")
+    assert record.modifiers[0].startswith("reserved VIFE")
+
+
+def test_every_vife_of_table_15_has_a_vector():
+    seen = {vife for vife, *_ in VIFES} | {vife for vife, _ in MOMENTS} | set(RESERVED)
+    seen |= {f"{first + nn:02X}" for _, first, _ in DURATIONS for nn in range(4)}
+    seen |= {f"{code:02X}" for code in vif.RECORD_ERRORS}
+    profiles = {"13", "1E", "1F"}  # test_profiles.py
+    assert {f"{code:02X}" for code in range(0x80)} - seen - profiles == {
+        "7C",
+        "7F",
+    }  # table 17, the manufacturer
 
 
 @pytest.mark.parametrize(("code", "words"), sorted(vif.RECORD_ERRORS.items()))

@@ -85,6 +85,29 @@ def test_names_that_cannot_be(town, name):
     assert Group.objects.filter(utility=utility).count() == 1
 
 
+def test_own_groups_stand_in_reading_order(town):
+    utility = town[0]
+    names = ["Östra 10", "Område 10", "Område 2", "ånge", "Ängen", "zon"]
+    for name in names:
+        groups.create(utility.pk, name, NOBODY)
+    assert [one.name for one in groups.own(utility.pk)] == [
+        "Område 2", "Område 10", "zon", "ånge", "Ängen", "Östra 10",
+    ]  # fmt: skip
+
+
+def test_many_meters_at_once(town):
+    utility = town[0]
+    Meter.objects.bulk_create(
+        Meter(utility=utility, manufacturer="KAM", serial=f"m{n}") for n in range(groups.IN_A_TRANSACTION + 5)
+    )
+    group = groups.create(utility.pk, "Alla", NOBODY)
+    everybody = groups.meter_ids(utility.pk, "all")
+    assert groups.add(group, everybody, NOBODY) == len(everybody) == groups.counts(utility.pk)[f"g{group.pk}"]
+    assert groups.add(group, everybody, NOBODY) == 0
+    assert groups.remove(group, everybody, NOBODY) == len(everybody)
+    assert AuditEvent.objects.filter(event="groups.meters_added").count() == 2
+
+
 def test_changed_and_deleted(town):
     utility, meters, _other, _foreign = town
     group = groups.create(utility.pk, "Centrum", NOBODY)

@@ -8,7 +8,7 @@ import pytest
 
 from avlas.meters.models import Collector, ReceiverHour
 from avlas.meters.receiver_hours import Tally, add, median, merged
-from avlas.meters.receiver_silence import DAY, HOUR, Hour, expected, is_silent, silent_receivers
+from avlas.meters.receiver_silence import DAY, HOUR, Hour, expected, hears_again, is_silent, silent_receivers
 from avlas.system.models import Utility
 
 NOW = 20_000 * DAY + 14 * HOUR  # an afternoon
@@ -52,6 +52,23 @@ def test_a_silence_never_becomes_usual() -> None:
     hours = days(30, {}) | {at - 20 * DAY: hour for at, hour in days(7, ALWAYS).items()}
     last_heard = NOW - 20 * DAY - 14 * HOUR
     assert expected(hours, last_heard, NOW) == pytest.approx(24 * 60)
+
+
+@pytest.mark.parametrize(
+    ("heard", "now", "again"),
+    [
+        ({}, NOW + 600, False),
+        ({NOW - 2 * HOUR: 60}, NOW + 600, False),  # in the hour in which it fell silent, and perhaps before
+        ({NOW: 2}, NOW + 600, False),  # 10 in ten minutes, and 60 in the hour before, would be usual
+        ({NOW: 18}, NOW + 600, True),
+        ({NOW - HOUR: 10, NOW: 8}, NOW + 600, True),
+        ({NOW - HOUR: 1}, NOW + 14 * HOUR, False),  # long ago
+        ({NOW + 9 * HOUR: 1}, NOW + 9 * HOUR + 600, True),  # at night, when it never hears: any will do
+    ],
+)
+def test_when_a_silence_is_over(heard: dict[int, int], now: int, again: bool) -> None:
+    hours = days(7, BY_DAY) | {at: Hour(count, HOUR) for at, count in heard.items()}
+    assert hears_again(hours, NOW - 1.5 * HOUR, now) is again
 
 
 def test_half_an_hour_of_listening_counts_as_half() -> None:

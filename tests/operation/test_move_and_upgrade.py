@@ -118,6 +118,9 @@ def failing(installation) -> type:
 
 def test_a_failed_upgrade_is_undone_on_both_engines(copied, empty_postgresql, tmp_path):
     empty_postgresql.run("restore", str(backed_up(copied, tmp_path / "backup")))
+    (tmp_path / "upgrades").mkdir()
+    for number in (1, 2, 3):
+        (tmp_path / "upgrades" / f"before-upgrade-{number}.avlas-backup").touch()
     for installation in (copied, empty_postgresql):
         assert "up to date" in installation.run("upgrade")
         before = installation.sums()
@@ -126,7 +129,7 @@ def test_a_failed_upgrade_is_undone_on_both_engines(copied, empty_postgresql, tm
         assert "as it was before" in said
         same(before, installation.sums())
         assert "up to date" in installation.run("upgrade")
-    assert len(list((tmp_path / "upgrades").glob("before-upgrade-*"))) == 2
+    assert len(list((tmp_path / "upgrades").iterdir())) == 3 + 2, "nothing is removed while it fails"
 
 
 def test_an_old_installation_is_upgraded(copied, tmp_path):
@@ -137,10 +140,19 @@ def test_an_old_installation_is_upgraded(copied, tmp_path):
     )
     before = copied.sums()
     assert "system_job" not in before
-    copied.run("upgrade", "--to", str(tmp_path))
+    others = [tmp_path / f"before-upgrade-{n}.avlas-backup" for n in (2, 9, 10)]
+    others += [
+        tmp_path / "before-upgrade-1.avlas-backup.mine",
+        tmp_path / "avlas-20200101-000000.avlas-backup",
+    ]
+    for other in others:
+        other.touch()
+    said = copied.run("upgrade", "--to", str(tmp_path))
+    assert f"Removed, as old: {others[0]}" in said
+    assert [other.exists() for other in others] == [False, True, True, True, True]
     after = copied.sums()
     assert "system_job" in after
     assert after["reading"] == before["reading"]
-    (path,) = tmp_path.glob("before-upgrade-*")
+    path = tmp_path / "before-upgrade-11.avlas-backup"
     copied.run("restore", str(path), "--replace", "--yes")
     assert copied.sums()["reading"] == before["reading"]

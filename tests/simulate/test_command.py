@@ -2,13 +2,14 @@
 
 import argparse
 import os
+import select
 import subprocess
 import sys
 import time
 
 import pytest
 
-from avlas.simulate import command
+from avlas.simulate import command, optical
 
 
 def run(*words):
@@ -108,3 +109,47 @@ def test_receiver_serves_a_port(tmp_path):
             os.close(port)
         finally:
             process.terminate()
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("multical602", "a1"), ("multical403", "b8")])
+def test_an_optical_head_serves_a_port(tmp_path, kind, asked):
+    """A meter asleep echoes alone; woken by Enter it answers, an old type with old logs, a new one with new."""
+    path = tmp_path / "head"
+    program = (
+        "import argparse; from avlas.simulate import command; p = argparse.ArgumentParser(); "
+        f"command.add_arguments(p); raise SystemExit(command.run(p.parse_args(['optical', '--path', {str(path)!r}, "
+        f"'--type', {kind!r}, '--asleep'])))"
+    )
+    request = {
+        "a1": optical.frame(0x7F, 0xA1, bytes.fromhex("02 01 003c 01 80"), start=0x80),
+        "b8": optical.frame(0x3F, 0xB8, bytes.fromhex("07 04 0000 0001 01 003c"), start=0x80),
+    }[asked]
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout.readline().decode().strip() == str(path)
+            assert b"asleep" in process.stderr.readline()
+            port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            os.write(port, request)
+            assert read_until(port, b"\x0d") == request
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert b"answers" in process.stderr.readline()
+            os.write(port, request)
+            assert read_until(port, b"\x0d") == request
+            answer = read_until(port, b"\x0d")
+            assert answer[:1] == b"\x40"
+            assert answer[2:3].hex() == asked
+            os.close(port)
+        finally:
+            process.terminate()
+
+
+def read_until(port, end, within=20.0):
+    """One byte after the other until ``end``, or what came in time."""
+    got, deadline = b"", time.monotonic() + within
+    while not got.endswith(end) and time.monotonic() < deadline:
+        if select.select([port], [], [], 0.05)[0]:
+            got += os.read(port, 1)
+    return got

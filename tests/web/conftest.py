@@ -92,7 +92,16 @@ class World:
 def make_world(mark: str, seed: int) -> World:
     """A utility with two read meters, one without a key and one that is heard but not adopted."""
     from avlas.meters.adopt import adopt
-    from avlas.meters.models import Collector, Customer, Installation, MeteringPoint, MeterState, Occupancy
+    from avlas.meters.models import (
+        Collector,
+        Customer,
+        Group,
+        GroupMember,
+        Installation,
+        MeteringPoint,
+        MeterState,
+        Occupancy,
+    )
     from avlas.reports.models import SavedReport
     from avlas.simulate import samples
     from avlas.system import tokens
@@ -140,6 +149,8 @@ def make_world(mark: str, seed: int) -> World:
     Occupancy.objects.create(point=world.point, customer=world.customer, from_at=now - timedelta(days=90))
     Installation.objects.create(point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60))
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
+    group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
+    GroupMember.objects.create(group=group, meter=world.meters[1])
     world.jobs_and_messages()
     tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world

@@ -120,9 +120,13 @@ def test_frames_with_link_crcs_and_wired_ones(token, utility):
     with_crcs = frames.format_a(samples.next_telegram(radio, START, 7))
     sent = [
         {"frame": with_crcs.hex(), "format": "a-crc"},
+        {"frame": with_crcs[:-1].hex() + "00", "format": "a-crc"},
         {"frame": samples.next_telegram(wired, START, 7).hex(), "format": "wired"},
     ]
-    assert post(token, {"telegrams": sent}).json()["states"] == {"unknown_meter": 2}
+    told = post(token, {"telegrams": sent}).json()
+    assert told["states"] == {"unknown_meter": 2}
+    assert [one["index"] for one in told["refused"]] == [1]
+    assert "CRC" in told["refused"][0]["message"]
     assert set(MeterState.objects.values_list("identification", flat=True)) == {
         radio.identification,
         wired.identification,

@@ -51,12 +51,22 @@ def signed_in(watched: Page, site, north) -> Page:
 
 def every_address(north) -> list[str]:
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
-    names = ["home", "meters", "heard", "receivers", "receiver_add", "import_file", "explain", "keys", "key_import",
-             "key_add", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
+    names = ["home", "meters", "map", "utility_settings", "groups", "group_add", "heard", "receivers",
+             "receiver_add", "import_file", "explain", "keys", "key_import",
+             "key_add", "info_codes", "performance", "performance_level", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
              "heat_report", "heat_levels", "consumption_report", "compare", "water_loss", "saved_reports", "report_save",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
-    found += [reverse("meter", args=[meter.pk]) for meter in north.meters]
+    found += [reverse(name, args=[meter.pk]) for meter in north.meters for name in ("meter", "meter_case")]
+    found += [reverse(name) for name in ("points", "point_add", "customers", "customer_add")]
+    found += [reverse(name, args=[north.point.pk]) for name in ("point", "point_edit", "point_move")]
+    found += [reverse(name, args=[north.customer.pk]) for name in ("customer", "customer_edit")]
+    found += [reverse(name) for name in ("meter_add", "meter_stock", "meter_revisions", "revision_periods")]
+    found += [
+        reverse(name, args=[north.meters[0].pk])
+        for name in ("meter_edit", "meter_delete", "meter_install", "meter_take_down")
+    ]
+    found.append(reverse("meter_install", args=[north.meters[1].pk]) + "?q=Nordby")
     found += [reverse("heard_one", args=[stranger.pk]), reverse("meter_telegrams", args=[north.meters[0].pk])]
     found += [reverse(name, args=[north.job.pk]) for name in ("job", "job_edit", "job_delete")]
     found += [
@@ -99,7 +109,7 @@ def test_find_a_meter_and_look_at_its_consumption(signed_in, site, north):
     expect(signed_in).to_have_url(re.compile(r"q=%C3%B6berg"))
     signed_in.reload()  # the same address shows the same view
     expect(rows).to_have_count(1)
-    rows.first.locator("td").nth(4).click()  # anywhere in the row
+    rows.first.locator("td").nth(5).click()  # anywhere in the row
     expect(signed_in.get_by_role("heading", level=1)).to_have_text("Nordbygatan 7")
     signed_in.get_by_role("link", name="Timmar").click()
     expect(signed_in.locator(".choice a[aria-current]")).to_have_text("Timmar")
@@ -116,6 +126,47 @@ def test_find_a_meter_and_look_at_its_consumption(signed_in, site, north):
     expect(signed_in.locator("#use-head")).to_contain_text("Volym")
     signed_in.go_back()
     expect(signed_in.locator("#use-head")).to_contain_text("Värmeenergi")
+
+
+def test_choose_meters_across_searches_put_them_into_a_new_group_and_export_it(signed_in, site, north):
+    first, second, _third = (meter.serial for meter in north.meters)
+    signed_in.goto(f"{site}/meters/")
+    count = signed_in.locator("[data-count]")
+    expect(count).to_have_text("Valda mätare: 0")
+    expect(signed_in.get_by_role("button", name="Detaljer")).to_be_disabled()
+    signed_in.get_by_role("searchbox").fill(first)
+    rows = signed_in.locator("#list tbody tr")
+    expect(rows).to_have_count(1)
+    signed_in.get_by_role("checkbox", name=f"Välj {first}").check()
+    expect(count).to_have_text("Valda mätare: 1")
+    expect(signed_in.get_by_role("button", name="Detaljer")).to_be_enabled()
+    signed_in.get_by_role("searchbox").fill(second)
+    signed_in.get_by_role("checkbox", name=f"Välj {second}").check()
+    expect(count).to_have_text("Valda mätare: 2")
+    signed_in.reload()
+    expect(count).to_have_text("Valda mätare: 2")
+    signed_in.get_by_text("Lägg i grupp").click()
+    signed_in.get_by_role("button", name="Skapa en grupp av dem").click()
+    expect(signed_in.get_by_text("2 valda mätare läggs i den.")).to_be_visible()
+    signed_in.get_by_label("Namn").fill("Ängen")
+    signed_in.keyboard.press("Enter")
+    expect(signed_in.get_by_role("heading", level=1)).to_have_text("Ängen")
+    expect(rows).to_have_count(2)
+    expect(count).to_have_text("Valda mätare: 0")
+    groups = signed_in.get_by_role("navigation", name="Grupper")
+    groups.get_by_role("link", name="Alla mätare").click()
+    expect(rows).to_have_count(3)
+    groups.get_by_role("link", name="Ängen 2").click()
+    expect(rows).to_have_count(2)
+    signed_in.get_by_text("Exportera").click()
+    with signed_in.expect_download() as download:
+        signed_in.get_by_role("button", name="CSV").click()
+    lines = download.value.path().read_text("utf-8-sig").splitlines()
+    assert len(lines) == 3
+    assert {first, second} == {line.split(";")[5] for line in lines[1:]}
+    signed_in.get_by_role("checkbox", name="Välj alla på sidan").check()
+    signed_in.get_by_role("button", name="Ta bort ur grupp").click()
+    expect(signed_in.get_by_text("Det finns ingen mätare i den här gruppen.")).to_be_visible()
 
 
 def test_adopt_what_is_heard_and_keep_the_choice_while_the_list_renews_itself(signed_in, site, north):
@@ -255,6 +306,11 @@ def test_without_scripts_everything_still_works(browser, site, north):
     page.locator("td a.main").click()
     expect(page.locator("svg.chart.wide")).to_be_visible()
     stranger = MeterState.objects.get(utility=north.utility, meter=None)
+    page.goto(f"{site}/meters/")
+    page.get_by_role("checkbox", name=f"Välj {north.meters[0].serial}").check()
+    page.get_by_text("Lägg i grupp").click()
+    page.get_by_role("button", name="Nordby centrum").first.click()
+    expect(page.get_by_text("1 mätare är lagd i gruppen Nordby centrum.")).to_be_visible()
     page.goto(f"{site}{reverse('job_edit', args=[north.job.pk])}")
     page.get_by_role("radio", name="Varje timme").check()
     page.get_by_label("Minuter över hel timme").fill("25")
@@ -264,3 +320,41 @@ def test_without_scripts_everything_still_works(browser, site, north):
     page.get_by_role("button", name=f"Lägg till {stranger.identification}").click()
     expect(page.get_by_text("1 mätare tillagd")).to_be_visible()
     context.close()
+
+
+@pytest.fixture
+def on_the_map(north):
+    """The first meter's metering point has a position."""
+    north.point.latitude, north.point.longitude = 59.25, 16.5
+    north.point.save()
+    return north.meters[0]
+
+
+def test_the_map_shows_a_meter_and_puts_it_into_a_group(signed_in, site, north, on_the_map):
+    signed_in.goto(f"{site}/map/")
+    signed_in.wait_for_selector("#map[data-ready]", timeout=60_000)
+    expect(signed_in.locator("#in-view").get_by_role("link", name=north.point.address)).to_be_visible()
+    box = signed_in.locator("#map").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    signed_in.mouse.click(*middle)
+    expect(signed_in.locator(".maplibregl-popup").get_by_text(on_the_map.serial)).to_be_visible()
+    signed_in.keyboard.press("Escape")
+    signed_in.get_by_role("button", name="Välj genom att rita").click()
+    signed_in.mouse.move(middle[0] - 80, middle[1] - 80)
+    signed_in.mouse.down()
+    for across, down in ((80, -80), (80, 80), (-80, 80), (-80, -80)):
+        signed_in.mouse.move(middle[0] + across, middle[1] + down, steps=4)
+    signed_in.mouse.up()
+    expect(signed_in.get_by_text("Valda mätare: 1")).to_be_visible()
+    signed_in.get_by_label("Den nya gruppens namn").fill("Kajen")
+    signed_in.get_by_role("button", name="Lägg till", exact=True).click()
+    expect(signed_in.get_by_text("1 mätare lades i Kajen.")).to_be_visible()
+    expect(signed_in.get_by_label("Grupp", exact=True).locator("option:checked")).to_have_text("Kajen")
+
+
+def test_a_browser_that_cannot_draw_says_so(signed_in, site, on_the_map):
+    signed_in.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    signed_in.goto(f"{site}/map/")
+    expect(signed_in.get_by_text("kan inte rita kartan")).to_be_visible()
+    signed_in.get_by_role("link", name="Listan visar samma mätare.").click()
+    expect(signed_in.get_by_role("heading", name="Mätare", exact=True)).to_be_visible()

@@ -97,6 +97,13 @@ def test_a_meters_clock_in_words():
         assert words.clock_error(7200) == "2 h före"
 
 
+def test_the_protection_in_words():
+    with translation.override("sv"):
+        assert words.security("mode 5") == "AES, mode 5"
+        assert words.security("mode 2 (not secure)") == "DES, mode 2, inte säker"
+        assert words.security("LFSR (not secure)") == "LFSR, inte säker"
+
+
 def test_media_in_both_languages():
     with translation.override("sv"):
         assert [words.medium(m) for m in ("heat", "electricity", "")] == ["värme", "el", ""]

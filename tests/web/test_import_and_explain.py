@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from avlas.meters.models import Collector, Reading, Telegram
-from avlas.simulate import frames, receivers, samples
+from avlas.simulate import frames, optical, receivers, samples
 from avlas.system.models import AuditEvent
 
 
@@ -130,10 +130,20 @@ def test_what_is_no_telegram_is_refused_in_words(north, sign_in, text, field):
 
 @pytest.mark.parametrize("text", ["00", "44", "ff" * 300, "0a442d2c1234567834048d20", "68" * 9])
 def test_broken_telegrams_are_explained_as_far_as_they_go(north, sign_in, text):
-    for form in ("auto", "a", "a-crc", "b-crc", "wired"):
+    for form in ("auto", "a", "a-crc", "b-crc", "wired", "kmp"):
         answer = explain(sign_in(north.user), text, form=form)
         assert answer.status_code == 200
         assert answer.context["shown"].explanation.sections
+
+
+def test_a_frame_of_an_optical_head_is_explained(north, sign_in):
+    frame = optical.frame(0x3F, 0x10, bytes.fromhex("003c 03 04 43 00012fd1"))
+    answer = explain(sign_in(north.user), frame.hex(" "), form="kmp")
+    assert answer.context["shown"].decoded
+    assert answer.context["shown"].explanation.title == "KMP · svar från mätaren · GetRegister"
+    assert "77,777 MWh" in answer.content.decode()
+    broken = explain(sign_in(north.user), frame[:-1].hex(), form="kmp").content.decode()
+    assert "i stället för slutbyten 0D" in broken
 
 
 def test_nothing_is_kept(north, sign_in):

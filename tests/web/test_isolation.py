@@ -7,17 +7,27 @@ from urllib.parse import quote
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
 
-from avlas.meters.models import Collector, Key, Meter, MeterState, Telegram
+from avlas.meters.models import (
+    Collector,
+    Customer,
+    Group,
+    Key,
+    Meter,
+    MeteringPoint,
+    MeterState,
+    Telegram,
+)
 from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
 # Pages anybody may see, and those that are not about a utility's rows.
 OPEN = {
     "account_login", "account_logout", "account_inactive", "signin_link", "set_language", "theme",
-    "account_change_password", "choose_password",
+    "account_change_password", "choose_password", "map_area",
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
-             "webhook_test", "webhook_new_secret", "user_link", "meter_let_in"}  # fmt: skip
+             "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
+             "meters_act", "info_codes_acknowledge"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -41,13 +51,16 @@ def blanks_of(world, name: str) -> dict[str, int]:
         telegram = Telegram.objects.filter(meter_id=world.meters[0].pk).first()
         slot = int(telegram.slot_at.timestamp())
         return {"pk": world.meters[0].pk, "slot": slot, "code": telegram.class_code}
+    if name == "map_heard":
+        return {"pk": world.collector.pk}
     if name.startswith("meter"):
         return {"pk": world.meters[0].pk}
     if name == "job_run":
         run = JobRun.objects.filter(job__utility=world.utility).first()
         return {"pk": run.job_id, "run": run.pk}
-    model = {"heard": MeterState, "receiver": Collector, "key": Key, "job": Job, "message": Delivery,
-             "webhook": Webhook, "user": User, "api": ApiToken, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
+    model = {"point": MeteringPoint, "customer": Customer, "heard": MeterState, "receiver": Collector,
+             "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "user": User, "api": ApiToken,
+             "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -62,7 +75,7 @@ def test_every_kind_of_row_has_a_page():
 
 
 def counts():
-    models = (Collector, Key, Meter, Job, JobRun, Webhook, Delivery)
+    models = (Collector, Group, Key, Meter, Job, JobRun, Webhook, Delivery)
     return [model.objects.count() for model in models]
 
 
@@ -86,7 +99,7 @@ def test_lists_show_only_the_own_utility(north, south, sign_in):
         for query in ("", "?q=S%C3%B6derby", f"?q={south.fleet[0].identification}"):
             response = client.get(reverse(name) + query, follow=True)
             assert response.status_code == 200, name
-            text = (b"".join(response) if response.streaming else response.content).decode()
+            text = (b"".join(response) if response.streaming else response.content).decode(errors="replace")
             if query:  # what was asked for stands in the search field and in links
                 text = text.replace(south.mark, "", text.count(f'value="{south.mark}"'))
                 shown = [word for word in foreign[2:] if f"/{word}" in text or f">{word}<" in text]
@@ -125,8 +138,12 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "key_import", "key_add", "key_test", "key_delete", "job_run_now", "job_switch", "job_add", "job_edit",
            "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
-           "api_token_add", "api_token_revoke", "meter_let_in", "heat_report", "heat_levels", "consumption_report", "water_loss",
-           "report_save", "report_edit"]  # fmt: skip
+           "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
+           "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
+           "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
+           "group_add", "group_edit", "group_delete",
+           "meter_case", "info_codes_acknowledge", "performance_level",
+           "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

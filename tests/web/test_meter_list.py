@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 
+import openpyxl
 import pytest
 from django.urls import reverse
+from django.utils import translation
 
-from avlas.meters.models import Customer, Installation, Meter, MeteringPoint, MeterState, Occupancy, State
-from avlas.system.models import Utility
+from avlas.meters import groups
+from avlas.meters.directory import current_generation
+from avlas.meters.keys import Who
+from avlas.meters.models import (
+    Customer,
+    Group,
+    GroupMember,
+    Installation,
+    Kind,
+    Meter,
+    MeteringPoint,
+    MeterState,
+    Occupancy,
+    Reading,
+    State,
+)
+from avlas.reports.variables import VARIABLES, fetch
+from avlas.system.models import AuditEvent, Utility
+from avlas.web import formats
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages
-from avlas.web.pages.meter_list import contains, count_meters, fetch_rows, find_meters
+from avlas.web.meter_search import Wanted, contains, count_meters, find_meters
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -58,10 +78,12 @@ def town(db):
     return utility
 
 
-def serials(utility, text="", column="", sort="serial", *, down=False, page=1, medium="", status=""):
-    wanted = Asked(tuple(text.split()), text, column, sort, down, page)
-    ids, total = find_meters(utility.pk, wanted, medium, status, NOW)
-    found = [row.meter.serial[-1] for row in fetch_rows(ids)]
+def serials(
+    utility, text="", column="", sort="serial", *, down=False, page=1, medium="", status="", group="all"
+):
+    search = Asked(tuple(text.split()), text, column, sort, down, page)
+    ids, total = find_meters(utility.pk, Wanted(search, medium, status, group), NOW)
+    found = [facts.meter.serial[-1] for facts in fetch(ids, [])]
     assert total == len(found) or total > ROWS_PER_PAGE
     return "".join(found)
 
@@ -137,11 +159,23 @@ def test_order(town, sort, down, order):
 
 @pytest.mark.parametrize(
     ("status", "found"),
-    [("read", "123"), ("missing", "46"), ("info", "3"), ("stock", "5"), ("no_key", "4"), ("wrong_key", "")],
+    [("read", "123"), ("missing", "46"), ("info", "3"), ("no_key", "4"), ("wrong_key", "")],
 )
 def test_filter_by_status(town, status, found):
     assert serials(town, status=status) == found
     assert count_meters(town.pk, status, NOW) == len(found)
+
+
+def test_groups(town):
+    group = groups.create(town.pk, "Ängen", Who())
+    meters = {meter.serial[-1]: meter.pk for meter in Meter.objects.filter(utility=town)}
+    groups.add(group, [meters["1"], meters["4"], meters["5"]], Who())
+    choice = groups.choice_of(group)
+    assert serials(town, group=choice) == "145"
+    assert serials(town, "ängs", group=choice, medium="water") == "4"
+    assert serials(town, group="ungrouped", sort="latest") == "623"
+    assert serials(town, group="stock") == "5"
+    assert serials(town, group="g0") == ""
 
 
 def test_filter_and_search_together(town):
@@ -153,20 +187,20 @@ def test_a_meter_that_was_taken_down_is_not_missing(town):
     meter = Meter.objects.get(serial="10000006")
     Installation.objects.filter(meter=meter).update(to_at=NOW - timedelta(days=1))
     assert serials(town, status="missing") == "4"
-    assert serials(town, status="stock") == "56"
+    assert serials(town, group="stock") == "56"
 
 
 def test_pages_have_fifty_meters_and_end(town):
     Meter.objects.bulk_create(
         Meter(utility=town, manufacturer="KAM", serial=str(20000000 + n), model="M") for n in range(120)
     )
-    first, total = find_meters(town.pk, Asked((), "", "", "serial", False, 1), "", "", NOW)
-    third, _total = find_meters(town.pk, Asked((), "", "", "serial", False, 3), "", "", NOW)
+    first, total = find_meters(town.pk, Wanted(Asked((), "", "", "serial", False, 1)), NOW)
+    third, _total = find_meters(town.pk, Wanted(Asked((), "", "", "serial", False, 3)), NOW)
     assert (len(first), len(third), total) == (50, 26, 126)
     assert not set(first) & set(third)
-    found, total = find_meters(town.pk, Asked(("20000",), "20000", "", "serial", False, 3), "", "", NOW)
+    found, total = find_meters(town.pk, Wanted(Asked(("20000",), "20000", "", "serial", False, 3)), NOW)
     assert (len(found), total) == (20, 120)
-    assert find_meters(town.pk, Asked(("2000",), "2000", "", "serial", False, 9), "", "", NOW) == ([], 120)
+    assert find_meters(town.pk, Wanted(Asked(("2000",), "2000", "", "serial", False, 9)), NOW) == ([], 120)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +220,7 @@ def test_which_pages_are_offered(total, number, around):
 
 def test_few_queries_however_many_meters(north, sign_in, django_assert_max_num_queries):
     client = sign_in(north.administrator)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(26):
         assert client.get(reverse("meters")).status_code == 200
 
 
@@ -227,6 +261,121 @@ def test_export_is_a_file_for_spreadsheets(north, sign_in):
     assert len(lines) == 4
     assert "'=HYPERLINK" in text  # no spreadsheet runs it
     assert f"{north.mark}gatan 7;421 01;{north.mark}-1;MULTICAL 403;{north.fleet[0].identification};" in text
+    assert AuditEvent.objects.filter(event="data.exported", target="matare.csv", detail={"rows": 3}).exists()
+
+
+def test_columns_are_chosen_kept_and_stand_in_the_address(north, sign_in):
+    client = sign_in(north.administrator)
+    answer = client.get(reverse("meters"), {"q": "403", "col": ["serial", "nonsense", "energy_heat_kwh"]})
+    assert answer.url == f"{reverse('meters')}?q=403&columns=serial.energy_heat_kwh"
+    latest = Reading.objects.filter(meter=north.meters[0], kind=Kind.LIVE).latest("slot_at")
+    shown = client.get(answer.url)
+    assert [column.code for column in shown.context["columns"]] == ["serial", "energy_heat_kwh"]
+    with translation.override("sv"):
+        assert f">{formats.number(int(latest.energy_heat_kwh))}</td>" in shown.content.decode()
+    more = {"col": ["customer", "serial", "energy_heat_kwh"], "columns": "energy_heat_kwh.serial"}
+    assert client.get(reverse("meters"), more).url.endswith("?columns=energy_heat_kwh.serial.customer")
+    client.get(answer.url.replace("columns=", "col=").replace(".", "&col="))
+    again = client.get(reverse("meters"))  # remembered without being in the address
+    assert [column.code for column in again.context["columns"]] == ["serial", "energy_heat_kwh"]
+    file = client.get(reverse("meters_export")).content.decode("utf-8-sig").split("\r\n")
+    assert file[0] == "Serienummer;Värmeenergi E1 (kWh)"
+    standard = client.get(reverse("meters"), {"col": "serial", "standard": "1"}, follow=True)
+    assert len(standard.context["columns"]) == 7
+
+
+def test_every_variable_has_a_value_or_none_for_every_meter(north, sign_in):
+    every = ".".join(one.code for one in VARIABLES)
+    for language in ("sv", "en"):
+        with translation.override(language):
+            assert all(one.title and str(one.title) for one in VARIABLES)
+    client = sign_in(north.administrator)
+    group = groups.create(north.utility.pk, "Ängen", Who())
+    groups.add(group, [north.meters[0].pk], Who())
+    answer = client.get(reverse("meters_export"), {"kind": "xlsx", "columns": every})
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).active
+    table = {
+        row[0].value: dict(zip(VARIABLES, (cell.value for cell in row), strict=True)) for row in sheet.rows
+    }
+    mine = {one.code: value for one, value in table[f"{north.mark} Öberg"].items()}
+    latest = Reading.objects.filter(meter=north.meters[0], kind=Kind.LIVE).latest("slot_at")
+    assert mine["energy_heat_kwh"] == latest.energy_heat_kwh
+    assert (mine["groups"], mine["interval"], mine["medium"]) == ("Ängen", 60, "värme")
+    assert (mine["role"], mine["receiver"], mine["state"]) == ("huvudmätare", f"{north.mark} torn", "avläst")
+    assert mine["input_a"] is None
+
+
+def press(client, do, **fields):
+    return client.post(reverse("meters_act"), {"do": do, **fields}, follow=True)
+
+
+def test_what_is_done_to_chosen_meters(north, sign_in):
+    client = sign_in(north.superuser)
+    first, second, third = (meter.pk for meter in north.meters)
+    assert press(client, "details", meter=[first]).request["PATH_INFO"] == reverse("meter", args=[first])
+    assert press(client, "details", meter=[first, second]).request["PATH_INFO"] == reverse("meters")
+    form = press(client, "new_group", meter=[first], chosen=f"{second},{second},x")
+    assert form.context["chosen"] == f"{first},{second}"
+    made = client.post(reverse("group_add"), {"name": "Ängen", "chosen": form.context["chosen"]}, follow=True)
+    choice = groups.choice_of(Group.objects.get(utility=north.utility, name="Ängen"))
+    assert made.context["wanted"].group == choice
+    assert made.context["pages"].total == 2
+    press(client, f"add:{choice}", all="1", list="q=" + north.fleet[2].identification)
+    assert groups.meter_ids(north.utility.pk, choice) == sorted([first, second, third])
+    back = press(client, f"remove:{choice}", meter=[first], list="group=ungrouped&sort=-serial")
+    assert back.context["wanted"].group == "ungrouped"
+    assert groups.meter_ids(north.utility.pk, choice) == sorted([second, third])
+    text = press(client, f"add:{choice}").content.decode()
+    assert "Ingen mätare är vald" in text
+    lines = press(client, "export:csv", meter=[second]).content.decode("utf-8-sig").split("\r\n")
+    assert len(lines) == 3  # heading, meter, end
+    assert len(press(client, "export:csv").content.decode("utf-8-sig").split("\r\n")) == 5
+    client.post(reverse("group_delete", args=[choice[1:]]))
+    assert "finns inte längre" in press(client, f"add:{choice}", meter=[first]).content.decode()
+    assert "finns inte längre" in client.get(f"{reverse('meters')}?group={choice}").content.decode()
+
+
+def test_priority_meters_are_few_and_ingest_hears_of_them(north, sign_in, settings):
+    client = sign_in(north.superuser)
+    ids = [meter.pk for meter in north.meters]
+    settings.PRIORITY_METERS = 2
+    before = current_generation(north.utility.pk)
+    assert "inget ändrades" in press(client, "priority", meter=ids).content.decode()
+    assert current_generation(north.utility.pk) == before
+    press(client, "priority", meter=ids[:2])
+    assert groups.meter_ids(north.utility.pk, "priority") == sorted(ids[:2])
+    assert current_generation(north.utility.pk) > before
+    assert "redan prioriterade" in press(client, "priority", meter=ids[:1]).content.decode()
+    press(client, "ordinary", meter=ids)
+    assert groups.meter_ids(north.utility.pk, "priority") == []
+    events = AuditEvent.objects.filter(event__startswith="meter.priority").order_by("pk")
+    assert [(one.event, one.detail["meters"]) for one in events] == [
+        ("meter.priority_begun", 2), ("meter.priority_ended", 2),
+    ]  # fmt: skip
+
+
+def test_another_utilitys_meters_and_groups_are_passed_over(north, south, sign_in):
+    client = sign_in(north.administrator)
+    mine = groups.create(north.utility.pk, "Ängen", Who())
+    theirs = groups.create(south.utility.pk, "Ängen", Who())
+    foreign = [meter.pk for meter in south.meters]
+    for do in (f"add:g{mine.pk}", f"add:g{theirs.pk}", f"remove:g{theirs.pk}", "priority", "details"):
+        press(client, do, meter=foreign)
+    press(client, f"add:g{theirs.pk}", meter=[north.meters[0].pk])
+    client.post(reverse("group_add"), {"name": "Ny", "chosen": ",".join(map(str, foreign))})
+    assert not GroupMember.objects.filter(group__in=[mine, theirs]).exists()
+    assert not Group.objects.get(name="Ny").members.exists()
+    assert not Meter.objects.filter(slot_seconds=300).exists()
+
+
+@pytest.mark.parametrize("do", ["add:g1", "remove:g1", "new_group", "priority", "ordinary"])
+def test_who_only_looks_may_look_and_export_alone(north, sign_in, do):
+    client = sign_in(north.user)
+    assert client.post(reverse("meters_act"), {"do": do, "meter": north.meters[0].pk}).status_code == 403
+    assert press(client, "export:csv").status_code == 200
+    text = client.get(reverse("meters")).content.decode()
+    assert "new_group" not in text
+    assert 'priority" data-needs' not in text
 
 
 def test_search_patterns_hold_what_was_typed(db):

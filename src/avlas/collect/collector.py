@@ -326,9 +326,11 @@ class Collecting:
     def _say(self, notice: Notice) -> None:
         level = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}[notice.level]
         log.log(level, "%s: %s", self.entry.name, texts.words(notice, get_language() or "en"))
-        self._another_has_it = notice.text_id == "port_busy"
         status = STATUS_OF.get(notice.text_id, "waiting" if notice.level == "error" else None)
         if status is not None:
+            self._another_has_it = notice.text_id == "port_busy" or (
+                self._another_has_it and status == "stopped"  # what never had it doesn't end it either
+            )
             self._status = (status, texts.pack(notice.text_id, notice.detail))
             self._changed = True
         if notice.text_id == "receiver_ready":
@@ -365,12 +367,14 @@ class Collecting:
             return
         status = self._status
         row = Collector.objects.filter(pk=self.entry.id)
-        if self._another_has_it:  # its status is that of the program that holds the port, as long as it hears
+        if self._another_has_it or status[0] == "starting":  # perhaps another holds it, and goes on telling
             lately = datetime.now(UTC) - ANOTHERS_WORD_COUNTS
             row = row.exclude(status="running", last_heard_at__gte=lately)
         try:
-            await self._database.run(row.update, **fields)
+            written = await self._database.run(row.update, **fields)
         except Error:
+            return
+        if not written:
             return
         if self._device is device:
             self._device = None

@@ -15,13 +15,14 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from json import dumps
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avlas.decode import kmp
 from avlas.decode.afl import Assembler
 from avlas.decode.compact import Layouts
 from avlas.decode.errors import DecodeError
@@ -29,6 +30,7 @@ from avlas.decode.explain import explain, explain_bad_input, explain_error, rend
 from avlas.decode.families import assign, hand_over, meter_address
 from avlas.decode.family_files import FORMATS, own_families
 from avlas.decode.family_words import problem_text
+from avlas.decode.kmp import explain as kmp_explain
 from avlas.decode.single import telegram
 from avlas.decode.wired import mended
 
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _BETWEEN = re.compile(r"[_|:]")
-_KEY_LENGTH = 32
+_KEY_LENGTHS = (32, 16)
+_KMP = "kmp"
 _INTEGERS = (1, 2, 3, 4, 6, 7)  # data fields of the DIF
 
 
@@ -60,9 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=(*FORMATS, _KMP),
         default="auto",
-        help="a: wireless, begins with the L-field, no link CRCs; a-crc, b-crc: with them; wired: 68 .. 16",
+        help="a: wireless, begins with the L-field, no link CRCs; a-crc, b-crc: with them; wired: 68 .. 16; "
+        "kmp: a frame of an optical head, 40 or 80 .. 0D",
     )
     parser.add_argument(
         "--force",
@@ -174,7 +178,7 @@ def to_line(value: object) -> str:
         return f"{value:f}" if value.is_finite() else "null"
     if isinstance(value, float):
         return dumps(value) if isfinite(value) else "null"
-    if isinstance(value, date):  # a datetime is one too
+    if isinstance(value, date | time):  # a datetime is a date too
         return dumps(value.isoformat())
     if isinstance(value, bytes):
         return dumps(value.hex().upper())
@@ -231,6 +235,8 @@ def _answer_json(parsed: tuple[bytes, bytes | None] | BadInput, number: int, dec
     if isinstance(parsed, BadInput):
         return to_line({"error": "bad_input", "message": parsed.message, "line": number})
     try:
+        if decoder.format == _KMP:
+            return to_line(kmp_explain.as_json(kmp.decode(parsed[0])))
         return to_line(as_json(decoder.decode(*parsed)))
     except DecodeError as error:
         return to_line(error_json(error))
@@ -243,6 +249,11 @@ def _answer_text(
     width = shutil.get_terminal_size((100, 24)).columns
     if isinstance(parsed, BadInput):
         told = explain_bad_input(parsed.message, number, args.language)
+    elif decoder.format == _KMP:
+        try:
+            told = kmp_explain.explain(kmp.decode(parsed[0]), args.language)
+        except DecodeError as error:
+            told = kmp_explain.explain_error(error, parsed[0], args.language)
     else:
         try:
             told = explain(decoder.decode(*parsed), args.language)
@@ -286,9 +297,9 @@ def parse_line(line: str, default_key: bytes | None) -> tuple[bytes, bytes | Non
 
 
 def hexadecimal_key(text: str) -> bytes:
-    """A key of 16 bytes from its digits. Raises ArgumentTypeError with what is wrong."""
-    if len(text) != _KEY_LENGTH:
-        raise argparse.ArgumentTypeError(f"a key is {_KEY_LENGTH} hexadecimal digits, not {len(text)}")
+    """A key of 16 bytes, or 8 for DES, from its digits. Raises ArgumentTypeError with what is wrong."""
+    if len(text) not in _KEY_LENGTHS:
+        raise argparse.ArgumentTypeError(f"a key is 32 hexadecimal digits (16 for DES), not {len(text)}")
     if not _HEX.fullmatch(text):
         raise argparse.ArgumentTypeError("there is another sign than hexadecimal digits in the key")
     return bytes.fromhex(text)

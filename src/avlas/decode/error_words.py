@@ -92,6 +92,19 @@ _PATTERNS = tuple(
             r"nyckeln har \1 byte; AES-128 behöver \2 (32 hexadecimala siffror)",
         ),
         (
+            rf"the key has {_N} bytes; DES needs {_N} \(16 hexadecimal digits\)",
+            r"nyckeln har \1 byte; DES behöver \2 (16 hexadecimala siffror)",
+        ),
+        (
+            rf"{_N} encrypted bytes are announced: DES has blocks of {_N}",
+            r"\1 krypterade byte utlovas: DES har block om \2",
+        ),
+        (rf"{_N} encrypted bytes are announced, {_N} are there", r"\1 krypterade byte utlovas, \2 finns"),
+        (
+            r"security mode 3 needs the day on which the meter encrypted: the telegram does not say it",
+            "säkerhetsläge 3 behöver dagen då mätaren krypterade: telegrammet säger inte vilken det var",
+        ),
+        (
             r"the MAC does not fit: the key is not this meter's",
             "MAC stämmer inte: nyckeln är inte den här mätarens",
         ),
@@ -201,6 +214,50 @@ _PATTERNS = tuple(
             r"decrypted with mode 5 it is no block of an Apator NA-1: the key does not fit",
             "dekrypterat med läge 5 är det inget block från en Apator NA-1: nyckeln passar inte",
         ),
+        # KMP
+        (
+            rf"byte {_N} at place {_N} never stands bare inside a frame: damaged",
+            r"byten \1 på plats \2 står aldrig naken inne i en ram: skadad",
+        ),
+        (
+            rf"byte 1B at place {_N} is the last one: the byte it stands for is missing",
+            r"byten 1B på plats \1 är den sista: den byte den står för saknas",
+        ),
+        (
+            rf"1B {_N} at place {_N} stands for no byte: damaged",
+            r"1B \1 på plats \2 står inte för någon byte: skadad",
+        ),
+        (
+            rf"the frame ends at place {_N}, and {_N} bytes follow: one frame at a time",
+            r"ramen slutar på plats \1, och \2 byte följer: en ram i taget",
+        ),
+        (rf"start byte {_N} is neither 80 nor 40", r"startbyten \1 är varken 80 eller 40"),
+        (
+            rf"the frame ends with {_N} instead of the stop byte 0D",
+            r"ramen slutar med \1 i stället för slutbyten 0D",
+        ),
+        (
+            rf"{_N} bytes between start and stop are too few: address, command and CRC are four",
+            r"\1 byte mellan start och slut är för få: adress, kommando och CRC är fyra",
+        ),
+        (
+            rf"CRC is {_N}, the bytes give {_N}: damaged on its way",
+            r"CRC är \1, av byten blir den \2: skadad på vägen",
+        ),
+        (
+            r"the frame breaks off: its stop byte never came",
+            "ramen bryter av: dess slutbyte kom aldrig",
+        ),
+        (
+            rf"{_N} bytes are left over after the last field, from byte {_N} on",
+            r"\1 byte blir över efter sista fältet, från byte \2",
+        ),
+        (rf"{_N} {_N} is no date and time", r"\1 \2 är inget datum med tid"),
+        (rf"the time at byte {_N} is impossible: {_N}", r"tiden vid byte \1 är omöjlig: \2"),
+        (
+            r"no register of the log tells a date: ask for 348, or for 1003 and 1002, besides the others",
+            "inget register i loggen anger datum: fråga efter 348, eller efter 1003 och 1002, utöver de andra",
+        ),
         # the command line's own
         (
             rf"{_N} hexadecimal digits are no whole number of bytes",
@@ -211,7 +268,10 @@ _PATTERNS = tuple(
             r"a line is HEX or HEX KEY; there are more words in it",
             "en rad är HEX eller HEX NYCKEL; här står fler ord",
         ),
-        (rf"a key is {_N} hexadecimal digits, not {_N}", r"en nyckel är \1 hexadecimala siffror, inte \2"),
+        (
+            rf"a key is {_N} hexadecimal digits \({_N} for DES\), not {_N}",
+            r"en nyckel är \1 hexadecimala siffror (\2 för DES), inte \3",
+        ),
         (
             r"there is another sign than hexadecimal digits in the key",
             "nyckeln har andra tecken än hexadecimala siffror",

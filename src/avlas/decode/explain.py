@@ -233,7 +233,7 @@ def _registers(telegram: Telegram, language: str) -> Section:
     broken = sensor_errors(telegram.family, telegram.registers)
     rows = []
     for code, value in telegram.registers.items():
-        row = _register_row(code, value, telegram.sent.get(code), language)
+        row = register_row(code, value, telegram.sent.get(code), language)
         if code in broken:
             row = replace(row, kind="alarm", meaning=f"{row.meaning} ({TEXTS['sensor_error'][language]})")
         rows.append(row)
@@ -242,7 +242,8 @@ def _registers(telegram: Telegram, language: str) -> Section:
     return Section("registers", TEXTS["registers"][language], tuple(rows))
 
 
-def _register_row(code: str, value: Decimal | float, sent: tuple[str, int] | None, language: str) -> Row:
+def register_row(code: str, value: Decimal | float, sent: tuple[str, int] | None, language: str) -> Row:
+    """A register's value as it was sent, and in its own unit where that is another."""
     register = BY_CODE[code]
     name = f"{register.symbol} {register.sv if language == 'sv' else register.en}".strip()
     if sent is None:
@@ -264,7 +265,7 @@ def _dated(telegram: Telegram, language: str) -> Iterator[Section]:
 
 def _dated_rows(dated: Dated, language: str) -> tuple[Row, ...]:
     return tuple(
-        _register_row(code, value, dated.sent.get(code), language) for code, value in dated.registers.items()
+        register_row(code, value, dated.sent.get(code), language) for code, value in dated.registers.items()
     )
 
 

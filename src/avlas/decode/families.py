@@ -76,7 +76,7 @@ MEDIA = {  # EN 13757-7, table of device types: English (as JSON and pages' filt
 }
 
 # Unit as records carry it -> canonical unit and exact factor to it.
-_UNITS: dict[str, tuple[str, Fraction]] = {
+UNITS: dict[str, tuple[str, Fraction]] = {
     "Wh": ("kWh", Fraction(1, 1000)),
     "kWh": ("kWh", Fraction(1)),
     "MWh": ("kWh", Fraction(1000)),
@@ -181,7 +181,7 @@ _SIMPLE = {  # quantity -> register, the same for every medium
     "on_time": "operating_hours",
     "operating_time": "operating_hours",
 }
-_ERROR_FLAGS = "FD17"
+ERROR_FLAGS = "FD17"
 _own: tuple[Family, ...] = ()
 _CONVERTERS = frozenset({0x36, 0x37})
 _ADDRESS_LENGTH = 8
@@ -224,13 +224,13 @@ def interpret(header: Header, records: Sequence[Record]) -> Interpretation:
     address = meter_address(header, records)
     known = find(address)
     family, who = known or (None, None)
-    device_type = _device_type(address, records)
-    codes = _assign(family, device_type, records)
+    device_type = device_type_of(address, records)
+    codes = registers_of(family, device_type, records)
     now: dict[str, Decimal | float] = {}
     sent: dict[str, tuple[str, int]] = {}
     for record, (code, unit) in zip(records, codes, strict=True):
         if code and record.storage == 0 and record.at is None:
-            _take(record, code, unit, now, sent)
+            take(record, code, unit, now, sent)
     if family:
         _take_tail(family, records, now, sent)
     info_code, info_codes = _info(family, records)
@@ -252,7 +252,7 @@ def named_records(header: Header, records: Sequence[Record]) -> tuple[Record, ..
     known = find(meter_address(header, records))
     if known is None or not known[0].names:
         return tuple(records)
-    return tuple(_named(known[0], record) for record in records)
+    return tuple(as_named(known[0], record) for record in records)
 
 
 def meter_address(header: Header, records: Iterable[Record]) -> Address | None:
@@ -272,7 +272,7 @@ def assign(header: Header, records: Sequence[Record]) -> tuple[str, ...]:
     """For each record the code of the register it is (now or dated), "" for none; for explanations."""
     address = meter_address(header, records)
     known = find(address)
-    rules = _assign(known[0] if known else None, _device_type(address, records), records)
+    rules = registers_of(known[0] if known else None, device_type_of(address, records), records)
     return tuple(code for code, _unit in rules)
 
 
@@ -334,7 +334,7 @@ def as_sent(value: Decimal | float, unit: str, decimals: int) -> Decimal:
     ``unit`` and ``decimals`` are what ``sent`` holds for the register. Exact for every value that came
     from such a telegram, also through a float column.
     """
-    factor = _UNITS[unit][1]
+    factor = UNITS[unit][1]
     exact = _EXACT.divide(
         _EXACT.multiply(Decimal(str(value)), Decimal(factor.denominator)), Decimal(factor.numerator)
     )
@@ -346,9 +346,9 @@ def canonical(value: Decimal | float, unit: str) -> tuple[Decimal | float, str] 
 
     Exact for every decimal factor; GJ and the like do not end in decimals and are given to 1e-9.
     """
-    if unit not in _UNITS:
+    if unit not in UNITS:
         return None
-    target, factor = _UNITS[unit]
+    target, factor = UNITS[unit]
     if isinstance(value, float):
         return value * float(factor), target
     if factor == 1:
@@ -388,7 +388,8 @@ def _by_address() -> dict[tuple[str, int, int], tuple[Family, Who]]:
     }
 
 
-def _named(family: Family, record: Record) -> Record:
+def as_named(family: Family, record: Record) -> Record:
+    """The record with quantity, unit and scale of the family's first name rule that fits; else as it is."""
     vib = record.vib.hex().upper()
     for rule in family.names:
         fits = rule.vib == vib if rule.vib else rule.of == _QUANTITY_OF.get(record.vif_key)
@@ -404,7 +405,7 @@ def _named(family: Family, record: Record) -> Record:
     return record
 
 
-def _device_type(address: Address | None, records: Iterable[Record]) -> int:
+def device_type_of(address: Address | None, records: Iterable[Record]) -> int:
     """The meter's device type; where the address does not tell one (0F, a radio converter), what it sends."""
     device_type = address.device_type if address else 0x0F
     if address and address.manufacturer == "TCH":
@@ -417,14 +418,14 @@ def _device_type(address: Address | None, records: Iterable[Record]) -> int:
     return device_type
 
 
-def _assign(
+def registers_of(
     family: Family | None, device_type: int, records: Iterable[Record]
 ) -> tuple[tuple[str, str], ...]:
     """For each record (register code, unit of its value); ("", "") where it is no register."""
     found = []
     seen: set[tuple[str, int, datetime | None]] = set()
     for record in records:
-        code, unit = _register_of(family, device_type, record)
+        code, unit = register_of(family, device_type, record)
         key = (code, record.storage, record.at)
         if code == "energy_heat_kwh" and key in seen and device_type == HEAT_COOLING:
             code = "energy_cooling_kwh"  # two equal energies in a row: heat, then cooling
@@ -441,17 +442,18 @@ def _preferred(record: Record, code: str) -> bool:
     return code == "operating_hours" and _QUANTITY_OF.get(record.vif_key) == "operating_time"
 
 
-def _register_of(family: Family | None, device_type: int, record: Record) -> tuple[str, str]:
+def register_of(family: Family | None, device_type: int, record: Record) -> tuple[str, str]:
+    """(Register code, unit of its value) of one record looked at alone; ("", "") where it is no register."""
     if record.error or isinstance(record.value, bool) or not isinstance(record.value, int | float | Decimal):
         return "", ""
-    quantity, direction = _QUANTITY_OF.get(record.vif_key, ""), _direction(record.vife)
+    quantity, direction = _QUANTITY_OF.get(record.vif_key, ""), direction_of(record.vife)
     code, unit = "", record.unit
     rule = _family_rule(family, device_type, record, quantity, direction) if family else None
     if rule:
         code, unit = rule.code, rule.unit or record.unit
     elif direction is not None:
         code = _standard_register(device_type, record, quantity, direction)
-    target = _UNITS.get(unit)
+    target = UNITS.get(unit)
     if not code or target is None or BY_CODE[code].unit not in ("", target[0]):
         return "", ""
     return code, unit
@@ -475,8 +477,8 @@ def _family_rule(
     return None
 
 
-def _direction(vife: tuple[int, ...]) -> str | None:
-    """Plain or forward (3B): ""; "backward" (3C); None when other VIFEs change what the value is.
+def direction_of(vife: tuple[int, ...]) -> str | None:
+    """Which way a value counts: "" plain or forward (3B), "backward" (3C); None when other VIFEs change what it is.
 
     Multiplicative corrections (70-77, 7D) are already in the value; 00 says nothing (EN 13757-3, table 15).
     """
@@ -534,7 +536,7 @@ def _tariff_register(device_type: int, record: Record, quantity: str, direction:
     return f"tariff_{record.tariff}" if device_type == ELECTRICITY and record.tariff in (2, 3, 4) else ""
 
 
-def _take(
+def take(
     record: Record,
     code: str,
     unit: str,
@@ -547,10 +549,10 @@ def _take(
         number = canonical(value, unit)
         if number is not None:
             registers[code] = number[0]
-            sent[code] = _as_shown(unit, value)
+            sent[code] = as_shown(unit, value)
 
 
-def _as_shown(unit: str, value: float | Decimal) -> tuple[str, int]:
+def as_shown(unit: str, value: float | Decimal) -> tuple[str, int]:
     """Unit and decimals as people read them: 10 kWh steps are MWh with two decimals, MJ are GJ with three."""
     if isinstance(value, float):
         return unit, _REAL_DECIMALS
@@ -587,7 +589,7 @@ def _dated(
     dates: dict[int, datetime] = {}
     for record in records:
         if record.storage and record.vif_key in ("6C", "6D") and _is_plain(record) and record.at is None:
-            at = _moment(record.value, stamp)
+            at = moment_of(record.value, stamp)
             if at is not None:
                 dates.setdefault(record.storage, at)
     ends = _ends_of_days(records)
@@ -598,11 +600,11 @@ def _dated(
             at = record.at + _DAY if ends and record.at.date() != date.max else record.at
         if code and at is not None:
             group = groups.setdefault((at, record.storage), Dated(at, {}, record.storage))
-            _take(record, code, unit, group.registers, group.sent)
+            take(record, code, unit, group.registers, group.sent)
     return tuple(groups[key] for key in sorted(groups))
 
 
-def _moment(value: object, stamp: str) -> datetime | None:
+def moment_of(value: object, stamp: str) -> datetime | None:
     """The moment a target date means. 24:00 of a day is 00:00 of the next, and so is a stamp of 23:59.
 
     Without a word of the family: the last day of a month means its end, any other day its beginning.
@@ -635,7 +637,7 @@ def _is_plain(record: Record) -> bool:
         and not record.tariff
         and not record.subunit
         and not record.error
-        and _direction(record.vife) == ""
+        and direction_of(record.vife) == ""
     )
 
 
@@ -653,7 +655,7 @@ def _info(family: Family | None, records: Iterable[Record]) -> tuple[int | None,
     rules = {rule.vib: rule for rule in family.info} if family else {}
     for record in records:
         rule = rules.get(record.vib.hex().upper())
-        if rule is not None or (not rules and record.vif_key == _ERROR_FLAGS):
+        if rule is not None or (not rules and record.vif_key == ERROR_FLAGS):
             word = _unsigned(record) if record.storage == 0 and record.function == "instantaneous" else None
             if word is not None:
                 return word, _meanings(rule, word) if rule else _unexplained(word)

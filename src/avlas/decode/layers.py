@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from avlas.decode import afl, ell, link, security, tpl, wired
+from avlas.decode import afl, des, ell, link, security, tpl, wired
 from avlas.decode.errors import DecodeError, FrameError, HeaderError, NoKey, Unsupported, WrongKey
 from avlas.decode.payloads import apator, diehl
 from avlas.decode.types import Address, Header, Span
@@ -43,6 +43,7 @@ class Reading:
         self.ell: ell.Ell | None = None
         self.afl: afl.Afl | None = None
         self.tpl: Tpl | None = None
+        self._has_des_key = False
         self.mac_from = 0  # where the part of the telegram begins that the AFL's MAC covers
 
     def header(self) -> Header | None:
@@ -213,7 +214,11 @@ class Reading:
             self.security = diehl.SECURITY
         self.explain("tpl", at, at + 1, "access number", str(header.access_number))
         self.explain("tpl", at + 1, at + 2, "status", tpl.status_words(header.status))
-        words = f"security {self.security}" + (f", {header.blocks} blocks" if mode in _AES_MODES else "")
+        words = f"security {self.security}"
+        if mode in _AES_MODES:
+            words += f", {header.blocks} blocks"
+        elif mode in des.MODES:
+            words += f", DES, {header.configuration & 0xFF} bytes"
         self.explain("tpl", at + 2, at + 4, "configuration", words)
         if header.extension is not None:
             words = f"key {header.extension & 0x0F}, key derivation {header.extension >> 4 & 0x3}"
@@ -225,7 +230,9 @@ class Reading:
         mode = self.tpl.mode
         if mode in _AES_MODES:
             return mode if self.tpl.blocks else 0
-        return 0 if self.wired else mode
+        if mode in des.MODES and not self.tpl.configuration & 0xFF:
+            return 0
+        return mode if not self.wired or (mode in des.MODES and self._has_des_key) else 0
 
     # decryption
 
@@ -238,6 +245,7 @@ class Reading:
         telegram with some wrong bits, or the noise a wrong key gives? Raises NoKey, WrongKey, FrameError
         (damaged), Unsupported, HeaderError.
         """
+        self._has_des_key = key is not None and len(key) == des.KEY_LENGTH
         self.read_clear()
         if self.tpl is None:
             self._open_ell(key, accept_clear=accept_clear, plausible=plausible)
@@ -322,9 +330,8 @@ class Reading:
             self._uncover_real_data(key)
             return
         name = security.MODE_NAMES.get(mode, f"mode {mode}")
-        if mode not in _AES_MODES:
+        if mode not in (*_AES_MODES, *des.MODES):
             raise Unsupported(f"security {name} is not supported")
-        stop = self.at + security.BLOCK * self.tpl.blocks
         if key is None:
             if accept_clear and self.plain[self.at : min(self.at + 2, self.end)] == security.CHECK:
                 self.explain("tpl", self.at, self.at + 2, "check", "2F 2F: content stands in clear")
@@ -333,24 +340,38 @@ class Reading:
             if not (mode == 5 and self._opens_with_default_key()):
                 raise NoKey(f"the content is encrypted ({name}): the meter's key is needed")
             key, self.security = diehl.DEFAULT_AES_KEY, f"{name} ({diehl.DEFAULT_KEY_NOTE})"
+        content = self._decrypted_des(key) if mode in des.MODES else self._decrypted_aes(key)
+        if content[:2] != security.CHECK:
+            raise WrongKey(f"decrypted with {name} it does not begin with 2F 2F: the key does not fit")
+        self.plain[self.at : self.at + len(content)] = content
+        self.explain("tpl", self.at, self.at + 2, "check", "2F 2F: decrypted rightly")
+        self.at += 2
+
+    def _decrypted_aes(self, key: bytes) -> bytes:
+        assert self.tpl is not None
         security.check_length(key)
+        stop = self.at + security.BLOCK * self.tpl.blocks
         if stop > self.end:
             left = self.end - self.at
             raise FrameError(f"{self.tpl.blocks} encrypted blocks are announced, {left} bytes are there")
         cipher = bytes(self.plain[self.at : stop])
-        if mode == 7:
-            content = self._decrypted_7(key, cipher)
-        else:
-            access = self.tpl.access_number or 0
-            content = security.mode_5(key, self._sender(), access, cipher)
-            letters = _MODULE_MAKERS.get(self.link_address.manufacturer if self.link_address else "")
-            if content[:2] != security.CHECK and letters:
-                content = security.mode_5(key, letters + self._sender()[2:], access, cipher)
-        if content[:2] != security.CHECK:
-            raise WrongKey(f"decrypted with {name} it does not begin with 2F 2F: the key does not fit")
-        self.plain[self.at : stop] = content
-        self.explain("tpl", self.at, self.at + 2, "check", "2F 2F: decrypted rightly")
-        self.at += 2
+        if self._mode() == 7:
+            return self._decrypted_7(key, cipher)
+        access = self.tpl.access_number or 0
+        content = security.mode_5(key, self._sender(), access, cipher)
+        letters = _MODULE_MAKERS.get(self.link_address.manufacturer if self.link_address else "")
+        if content[:2] != security.CHECK and letters:
+            content = security.mode_5(key, letters + self._sender()[2:], access, cipher)
+        return content
+
+    def _decrypted_des(self, key: bytes) -> bytes:
+        assert self.tpl is not None
+        stop = self.at + des.encrypted_length(self.tpl.configuration)
+        if stop > self.end:
+            left = self.end - self.at
+            raise FrameError(f"{stop - self.at} encrypted bytes are announced, {left} are there")
+        cipher, clear = bytes(self.plain[self.at : stop]), bytes(self.plain[stop : self.end])
+        return des.decrypted(self._mode(), key, self._sender(), cipher, clear)
 
     def _opens_with_default_key(self) -> bool:
         """Whether the meter still has the key that its maker ships it with and everybody knows."""

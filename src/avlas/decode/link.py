@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 CrcFormat = Literal["a-crc", "b-crc"]
 
 HEADER_LENGTH = 10  # L C M(2) A(6)
-_BLOCK_A = 16
-_BLOCK_B = 126  # bytes of the first CRC-protected part of format B
+BLOCK_A = 16
+BLOCK_B = 126  # bytes of the first CRC-protected part of format B
 _CODES_3_OF_6 = (
     0b010110, 0b001101, 0b001110, 0b001011, 0b011100, 0b011001, 0b011010, 0b010011,
     0b101100, 0b100101, 0b100110, 0b100011, 0b110100, 0b110001, 0b110010, 0b101001,
@@ -76,7 +76,7 @@ def _strip_a(frame: bytes) -> bytes:
         parts.append(_checked(frame[at : at + size], frame[at + size : at + size + 2], where))
         at += size + 2
         left -= size
-        size = _BLOCK_A
+        size = BLOCK_A
     return b"".join(parts)
 
 
@@ -84,19 +84,19 @@ def _strip_b(frame: bytes) -> bytes:
     total = frame[0] + 1
     if len(frame) < total:
         raise FrameError(f"L-field announces {total} bytes, only {len(frame)} are there")
-    if total < HEADER_LENGTH + 2 or _BLOCK_B + 2 < total <= _BLOCK_B + 4:
+    if total < HEADER_LENGTH + 2 or BLOCK_B + 2 < total <= BLOCK_B + 4:
         raise FrameError(f"L-field {frame[0]} is impossible for a format B frame")
-    first = min(total - 2, _BLOCK_B)
+    first = min(total - 2, BLOCK_B)
     plain = _checked(frame[:first], frame[first : first + 2], "the first part")
-    if total > _BLOCK_B + 2:
-        plain += _checked(frame[_BLOCK_B + 2 : total - 2], frame[total - 2 : total], "the second part")
+    if total > BLOCK_B + 2:
+        plain += _checked(frame[BLOCK_B + 2 : total - 2], frame[total - 2 : total], "the second part")
     return plain
 
 
 def length_with_crcs_a(l_field: int) -> int:
     """How many bytes a format A frame takes with its CRCs."""
     body = max(0, l_field + 1 - HEADER_LENGTH)
-    return l_field + 1 + 2 * (1 + (body + _BLOCK_A - 1) // _BLOCK_A)
+    return l_field + 1 + 2 * (1 + (body + BLOCK_A - 1) // BLOCK_A)
 
 
 def decode_3_of_6(coded: bytes) -> bytes:

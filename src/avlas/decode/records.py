@@ -152,7 +152,7 @@ def read_value(coding: int, data: bytes, meaning: vif.Meaning) -> tuple[Value, s
         real, why = real32(data)
         if real is None:
             return None, why, False
-        return scaled_real(real, meaning.exponent), "", False
+        return scaled_real(real, meaning.exponent, meaning.offset), "", False
     if meaning.kind != vif.NUMBER:
         special = _special(coding, data, meaning)
         if special is not None:

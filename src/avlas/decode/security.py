@@ -20,8 +20,8 @@ BLOCK = 16
 CHECK = b"\x2f\x2f"
 MODE_NAMES = {
     0: "none",
-    2: "mode 2 (DES)",
-    3: "mode 3 (DES)",
+    2: "mode 2 (not secure)",
+    3: "mode 3 (not secure)",
     5: "mode 5",
     7: "mode 7",
     8: "mode 8 (AES-CTR)",

@@ -38,7 +38,7 @@ def telegram(
     ``frame``: the bytes as received. ``format`` says what they are: "a" (L-field first, no CRCs), "a-crc",
     "b-crc", "wired" (68 ... 16), "assembled" (from afl.Assembler), or "auto", which judges by the L-field
     against the length (never by a CRC that happens to fit) and decodes what is there when the L-field lies.
-    ``key``: 16 bytes of AES-128. ``layouts``: for compact frames (default: the shipped ones; nothing is
+    ``key``: 16 bytes of AES-128, 8 of DES. ``layouts``: for compact frames (default: the shipped ones; nothing is
     learnt here, see ``Layouts.learn``). ``accept_clear``: content that stands in clear under a header which
     announces encryption is accepted when no key is given. Times are naive, the meter's own clock.
 

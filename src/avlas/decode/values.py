@@ -60,9 +60,11 @@ def real32(data: bytes) -> tuple[float | None, str]:
     return (number, "") if isfinite(number) else (None, "no value (not a number)")
 
 
-def scaled_real(number: float, exponent: int) -> float | None:
-    """A floating point number times 10^``exponent`` (divided by, where negative: exacter)."""
+def scaled_real(number: float, exponent: int, offset: Decimal | None = None) -> float | None:
+    """A floating point number times 10^``exponent`` (divided by, where negative: exacter) plus ``offset``."""
     result = number / 10.0**-exponent if exponent < 0 else number * 10.0**exponent
+    if offset is not None:
+        result += float(offset)
     return result if isfinite(result) else None
 
 

@@ -457,6 +457,8 @@ _SPAN_PATTERNS_SV = tuple(
         (r"^security\b", "säkerhet"),
         (r"\bmode (\d+)", r"läge \1"),
         (r"\b(\d+) blocks$", r"\1 block"),
+        (r"\bDES, (\d+) bytes$", r"DES, \1 byte"),
+        (r"\(not secure\)", "(inte säker)"),
         (r"^key (\d+), key derivation (\d+)$", r"nyckel \1, nyckelhärledning \2"),
         (r"\bapplication busy\b", "upptagen"),
         (r"\bany application error\b", "programfel"),

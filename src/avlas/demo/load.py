@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from django.db import transaction
 
 from avlas.decode.families import find
@@ -14,6 +15,7 @@ from avlas.demo.history import Progress, write_history
 from avlas.meters import models
 from avlas.meters.models import Generation
 from avlas.migrate import upgrade
+from avlas.operation import map_files
 from avlas.simulate.layouts import meter_type
 from avlas.simulate.meter import SimulatedMeter
 from avlas.system import secrets
@@ -60,7 +62,24 @@ def load(town: Town, data: Path, progress: Progress) -> None:
         _keys(town, utility)
         collectors = _collectors(town, utility, data)
         Generation.bump(utility.pk)
+    map_files.write_lines(utility.slug, _lines(town))
     write_history(town, utility.pk, meters, collectors, progress)
+
+
+def _lines(town: Town) -> list[dict[str, Any]]:
+    """Streets and rivers as GeoJSON features, for the map."""
+    drawn = [
+        *((one.line, {"name": one.name, "kind": "main" if one.main else "street"}) for one in town.streets),
+        *((river, {"kind": "water"}) for river in town.rivers),
+    ]
+    return [
+        {
+            "type": "Feature",
+            "properties": properties,
+            "geometry": {"type": "LineString", "coordinates": np.round(line[:, ::-1], 6).tolist()},
+        }
+        for line, properties in drawn
+    ]
 
 
 def _places(town: Town, utility: Utility) -> list[models.MeteringPoint]:

@@ -6,6 +6,7 @@ or ``g`` and the number of an own group (``g12``).
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +14,9 @@ from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from avlas.meters.models import Group, GroupMember, Meter
+from avlas.meters.models import Group
 from avlas.system import audit
+from avlas.system.models import Utility
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,20 +36,26 @@ BUILT_IN: Final[dict[str, Promise]] = {
 }
 _TOGETHER_SECONDS: Final = 3600  # meters made within an hour of the newest one came with it
 _OWN = re.compile(r"g(\d{1,15})", re.ASCII)
-_AT_ONCE: Final = 500  # rows a statement
+_AFTER_Z: Final = str.maketrans("åäö", "{|}")
+IN_A_TRANSACTION: Final = 20_000  # meters put into a group or taken out of it
+_LISTED: Final = {"sqlite": "SELECT value FROM json_each(%s)", "postgresql": "SELECT unnest(%s::bigint[])"}
 
 _TESTS: Final[dict[str, str]] = {  # SQL on meters_meter m; {utility} is the utility's number
     ALL: "1 = 1",
     "ungrouped": "NOT EXISTS (SELECT 1 FROM meters_groupmember gm WHERE gm.meter_id = m.id)",
-    "imported": "m.created_at >= (SELECT {together} FROM meters_meter n WHERE n.utility_id = {utility})",
+    "imported": (  # ids follow the order of making: looked for from the newest back
+        "m.id > coalesce((SELECT n.id FROM meters_meter n WHERE n.utility_id = {utility}"
+        " AND n.created_at < (SELECT {together} FROM meters_meter l WHERE l.utility_id = {utility}"
+        " ORDER BY l.id DESC LIMIT 1) ORDER BY n.id DESC LIMIT 1), 0)"
+    ),
     "priority": f"m.slot_seconds = {PRIORITY_SLOT_SECONDS}",
     "stock": (
         "NOT EXISTS (SELECT 1 FROM meters_installation gi WHERE gi.meter_id = m.id AND gi.to_at IS NULL)"
     ),
 }
 _TOGETHER: Final = {
-    "sqlite": f"datetime(max(n.created_at), '-{_TOGETHER_SECONDS} seconds')",
-    "postgresql": f"max(n.created_at) - interval '{_TOGETHER_SECONDS} seconds'",
+    "sqlite": f"datetime(l.created_at, '-{_TOGETHER_SECONDS} seconds')",
+    "postgresql": f"l.created_at - interval '{_TOGETHER_SECONDS} seconds'",
 }
 
 
@@ -86,19 +94,23 @@ def meter_ids(utility_id: int, choice: str) -> list[int]:
 def of_utility(utility_id: int, ids: Iterable[int]) -> list[int]:
     """Those of ``ids`` that are meters of the utility, in order, each once."""
     wanted = sorted({one for one in ids if 0 < one < 1 << 63})
-    found: list[int] = []
-    for some in _pieces(wanted):
-        found += (
-            Meter.objects.filter(utility_id=utility_id, pk__in=some)
-            .order_by("pk")
-            .values_list("pk", flat=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM meters_meter WHERE utility_id = %s AND id IN ({_LISTED[connection.vendor]})"
+            " ORDER BY id",
+            [utility_id, _list(wanted)],
         )
-    return found
+        return [row[0] for row in cursor.fetchall()]
 
 
 def own(utility_id: int) -> list[Group]:
-    """The utility's own groups by name."""
-    return sorted(Group.objects.filter(utility_id=utility_id), key=lambda group: group.name.casefold())
+    """The utility's own groups by name; numbers in names count as numbers (2 before 10), Å comes before Ä and Ö."""
+    return sorted(Group.objects.filter(utility_id=utility_id), key=_reading_order)
+
+
+def _reading_order(group: Group) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", group.name.casefold().translate(_AFTER_Z), flags=re.ASCII)
+    return [(int(part[:18]), "") if n % 2 else (0, part) for n, part in enumerate(parts)]
 
 
 def choice_of(group: Group) -> str:
@@ -134,32 +146,54 @@ def title(utility_id: int, choice: str) -> str:
 
 
 def counts(utility_id: int) -> dict[str, int]:
-    """How many meters each choice has now."""
-    tests = [members_test(utility_id, key)[0] for key in BUILT_IN if key != "ungrouped"]
-    found: dict[str, int] = {}
+    """How many meters each choice has now. Quick with 100,000 meters: it stands beside every list."""
+    found = {ALL: _count("SELECT count(*) FROM meters_meter WHERE utility_id = %s", utility_id)}
+    found["ungrouped"] = found[ALL] - _grouped(utility_id)
+    for key in ("imported", "priority"):
+        test, _values = members_test(utility_id, key)
+        found[key] = _count(
+            f"SELECT count(*) FROM meters_meter m WHERE m.utility_id = %s AND {test}", utility_id
+        )
+    found["stock"] = found[ALL] - _installed(utility_id)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(f'sum(CASE WHEN {test} THEN 1 ELSE 0 END)' for test in tests)}"
-            " FROM meters_meter m WHERE m.utility_id = %s",
-            [utility_id],
-        )
-        row = cursor.fetchone()
-        found |= dict(
-            zip((key for key in BUILT_IN if key != "ungrouped"), (int(one or 0) for one in row), strict=True)
-        )
-        cursor.execute(
-            "SELECT count(DISTINCT gm.meter_id) FROM meters_groupmember gm"
-            " JOIN meters_group g ON g.id = gm.group_id WHERE g.utility_id = %s",
-            [utility_id],
-        )
-        found["ungrouped"] = found[ALL] - int(cursor.fetchone()[0])
         cursor.execute(
             "SELECT g.id, count(gm.id) FROM meters_group g LEFT JOIN meters_groupmember gm ON gm.group_id = g.id"
             " WHERE g.utility_id = %s GROUP BY g.id",
             [utility_id],
         )
-        found |= {f"g{group}": int(count) for group, count in cursor.fetchall()}
-    return found
+        return found | {f"g{group}": int(count) for group, count in cursor.fetchall()}
+
+
+def _grouped(utility_id: int) -> int:
+    """How many meters are in some group. Where one utility has the installation to itself, without a join."""
+    if _alone(utility_id):
+        return _count("SELECT count(DISTINCT meter_id) FROM meters_groupmember")
+    return _count(
+        "SELECT count(DISTINCT gm.meter_id) FROM meters_groupmember gm"
+        " JOIN meters_group g ON g.id = gm.group_id WHERE g.utility_id = %s",
+        utility_id,
+    )
+
+
+def _installed(utility_id: int) -> int:
+    """How many meters are installed somewhere now; a meter is so at one place at most."""
+    if _alone(utility_id):
+        return _count("SELECT count(*) FROM meters_installation WHERE to_at IS NULL")
+    return _count(
+        "SELECT count(*) FROM meters_installation i JOIN meters_meter m ON m.id = i.meter_id"
+        " WHERE i.to_at IS NULL AND m.utility_id = %s",
+        utility_id,
+    )
+
+
+def _alone(utility_id: int) -> bool:
+    return not Utility.objects.exclude(pk=utility_id).exists()
+
+
+def _count(statement: str, *values: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return int(cursor.fetchone()[0])
 
 
 def create(utility_id: int, name: str, who: Who, note: str = "") -> Group:
@@ -193,34 +227,49 @@ def delete(group: Group, who: Who) -> None:
 
 
 def add(group: Group, ids: Iterable[int], who: Who) -> int:
-    """Put meters of the group's utility into it; gives how many were not in it before. Others' ids are passed over."""
-    wanted = of_utility(group.utility_id, ids)
-    with transaction.atomic():
-        before = group.members.count()
-        for some in _pieces(wanted):
-            GroupMember.objects.bulk_create(
-                [GroupMember(group=group, meter_id=one) for one in some], ignore_conflicts=True
+    """Put meters of the group's utility into it; gives how many were not in it before. Others' ids are passed over.
+
+    Many are put in by parts, each in a transaction of its own with its line in the audit log.
+    """
+    added = 0
+    for some in _pieces(sorted({one for one in ids if 0 < one < 1 << 63}), IN_A_TRANSACTION):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO meters_groupmember (group_id, meter_id) SELECT g.id, m.id FROM meters_group g"
+                " JOIN meters_meter m ON m.utility_id = g.utility_id"
+                f" WHERE g.id = %s AND m.id IN ({_LISTED[connection.vendor]}) ORDER BY m.id ON CONFLICT DO NOTHING",
+                [group.pk, _list(some)],
             )
-        count = group.members.count() - before
-        if count:
-            _audit("groups.meters_added", group, who, meters=count)
-    return count
+            if cursor.rowcount > 0:
+                added += cursor.rowcount
+                _audit("groups.meters_added", group, who, meters=cursor.rowcount)
+    return added
 
 
 def remove(group: Group, ids: Iterable[int], who: Who) -> int:
-    """Take meters out of the group; gives how many were in it."""
-    count = 0
-    with transaction.atomic():
-        for some in _pieces(sorted(set(ids))):
-            count += GroupMember.objects.filter(group=group, meter_id__in=some).delete()[0]
-        if count:
-            _audit("groups.meters_removed", group, who, meters=count)
-    return count
+    """Take meters out of the group; gives how many were in it. By parts, as ``add``."""
+    removed = 0
+    for some in _pieces(sorted({one for one in ids if 0 < one < 1 << 63}), IN_A_TRANSACTION):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM meters_groupmember WHERE group_id = %s"
+                f" AND meter_id IN ({_LISTED[connection.vendor]})",
+                [group.pk, _list(some)],
+            )
+            if cursor.rowcount > 0:
+                removed += cursor.rowcount
+                _audit("groups.meters_removed", group, who, meters=cursor.rowcount)
+    return removed
 
 
-def _pieces(ids: list[int]) -> Iterator[list[int]]:
-    for begin in range(0, len(ids), _AT_ONCE):
-        yield ids[begin : begin + _AT_ONCE]
+def _list(ids: list[int]) -> Any:
+    """Numbers as one parameter of a statement, for ``_LISTED``."""
+    return json.dumps(ids) if connection.vendor == "sqlite" else ids
+
+
+def _pieces(ids: list[int], size: int) -> Iterator[list[int]]:
+    for begin in range(0, len(ids), size):
+        yield ids[begin : begin + size]
 
 
 def _checked(utility_id: int, name: str, own_pk: int | None) -> str:

@@ -124,6 +124,12 @@ class MeteringPoint(models.Model):
     district = models.CharField(max_length=80, blank=True)
     latitude = models.FloatField(null=True, blank=True)  # WGS84, degrees
     longitude = models.FloatField(null=True, blank=True)
+    property_name = models.CharField(max_length=120, blank=True)  # fastighetsbeteckning
+    # for who goes there; shown only with the permission to manage devices and customers
+    door_code = models.CharField(max_length=40, blank=True)
+    key_place = models.CharField(max_length=120, blank=True)
+    contact = models.CharField(max_length=200, blank=True)
+    warning = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -160,6 +166,9 @@ class Occupancy(models.Model):
 class Meter(models.Model):
     """A meter: maker and serial number, not its address on some road."""
 
+    FLOW, RETURN = "flow", "return"
+    PIPES: ClassVar = [(FLOW, _("flow pipe")), (RETURN, _("return pipe"))]
+
     utility = models.ForeignKey(Utility, models.CASCADE)
     manufacturer = models.CharField(max_length=3)
     serial = models.CharField(max_length=20)
@@ -173,6 +182,17 @@ class Meter(models.Model):
     config = models.JSONField(
         default=dict, blank=True
     )  # from delivery lists: type number, configuration, qp ...
+    qp_m3h = models.FloatField(null=True, blank=True)  # permanent flow (qp, Q3)
+    mounted_in = models.CharField(max_length=10, choices=PIPES, blank=True)
+    litres_per_pulse = models.FloatField(null=True, blank=True)
+    accuracy_class = models.CharField(max_length=20, blank=True)
+    manufactured_year = models.SmallIntegerField(null=True, blank=True)
+    revision_due = models.DateField(null=True, blank=True)  # null: as the rule says, see revision.py
+    seals = models.CharField(max_length=200, blank=True)
+    note = models.TextField(max_length=2000, blank=True)
+    retired_at = models.DateTimeField(
+        null=True, blank=True
+    )  # out of use for good: neither installed nor in stock
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -232,6 +252,21 @@ class Installation(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["point", "to_at", "meter"], name="installation_by_point"),
             models.Index(fields=["meter", "to_at", "point"], name="installation_by_meter"),
+        ]
+
+
+class RevisionRule(models.Model):
+    """After how many years a utility revises its meters of one kind; small and large ones apart."""
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    kind = models.CharField(max_length=12)  # see revision.KINDS
+    small_to_qp_m3h = models.FloatField()  # the largest permanent flow that counts as small
+    years_small = models.SmallIntegerField()
+    years_large = models.SmallIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["utility", "kind"], name="revision_rule_once")
         ]
 
 
@@ -417,6 +452,47 @@ class InfoEvent(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["meter", "at"], name="info_event_moment")]
+        indexes: ClassVar = [models.Index(fields=["at"], name="info_event_at")]
+
+
+class Case(models.Model):
+    """What people do about the info codes of a metering point, or of a meter that is at none.
+
+    There is one at most, for good; its entries tell everything that was done. Codes that began before
+    ``acknowledged_at`` are acknowledged; until ``snoozed_until`` those that began before ``snoozed_at`` are left out
+    of the list.
+    """
+
+    utility = models.ForeignKey(Utility, models.CASCADE)
+    point = models.OneToOneField(MeteringPoint, models.CASCADE, null=True, blank=True, related_name="case")
+    meter = models.OneToOneField(Meter, models.CASCADE, null=True, blank=True, related_name="case")
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    snoozed_at = models.DateTimeField(null=True, blank=True)
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    assigned_to = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="cases")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(point=None) ^ Q(meter=None), name="case_of_point_or_meter")
+        ]
+
+
+class CaseEntry(models.Model):
+    """One thing that was done about a case."""
+
+    ACKNOWLEDGED, SNOOZED, WOKEN, ASSIGNED, UNASSIGNED, NOTED = (
+        "acknowledged", "snoozed", "woken", "assigned", "unassigned", "noted",
+    )  # fmt: skip
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="entries")
+    at = models.DateTimeField()
+    by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    what = models.CharField(max_length=12)
+    until = models.DateTimeField(null=True, blank=True)  # snoozed
+    to = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")  # assigned
+    meter = models.ForeignKey(Meter, models.SET_NULL, null=True, related_name="+")  # whose codes it was about
+    info_code = models.BigIntegerField(null=True, blank=True)  # as it was then
+    note = models.TextField(blank=True)
 
 
 class ReadingConflict(models.Model):

@@ -14,10 +14,14 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from django.utils.translation import gettext_lazy
+
 from avlas.meters.models import Collector, ReceiverHour
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from django.utils.functional import Promise
 
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
@@ -31,6 +35,16 @@ ENOUGH: Final = 8.0
 """Telegrams that would have been usual: if they came by chance, none of 8 would come once in 3,000 times."""
 SHORTEST: Final = 900
 """Seconds of silence below which nobody is told."""
+BACK: Final = 0.25
+"""Share of what is usual that must be heard for a silence to be over: a telegram now and then is not enough."""
+
+REASONS: Final[dict[str, Promise]] = {
+    "hears_nothing": gettext_lazy(
+        "It is connected, but hears nothing: look at aerial, cable and radio mode."
+    ),
+    "not_working": gettext_lazy("It does not work; its state says why."),
+    "not_started": gettext_lazy("Nobody listens to it: Avläs' collector is not running."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +67,12 @@ def usual(hours: Mapping[int, Hour], hour_at: int, since: float) -> float:
     return float(median(heard)) if len(heard) >= FEWEST_DAYS else 0.0
 
 
-def expected(hours: Mapping[int, Hour], since: float, now: float) -> float:
-    """Telegrams that would have been usual from ``since`` to ``now`` (seconds UTC), a day back at most."""
-    begins = max(since, now - DAY)
+def expected(hours: Mapping[int, Hour], since: float, now: float, begins: float | None = None) -> float:
+    """Telegrams that would have been usual until ``now``, for a receiver last heard at ``since`` (seconds UTC).
+
+    Counted from ``begins``, or from ``since`` on; a day back at most.
+    """
+    begins = max(since if begins is None else begins, now - DAY)
     total = 0.0
     hour_at = int(begins // HOUR * HOUR)
     while hour_at < now:
@@ -70,12 +87,23 @@ def is_silent(hours: Mapping[int, Hour], last_heard: float, now: float) -> bool:
     return now - last_heard >= SHORTEST and expected(hours, last_heard, now) >= ENOUGH
 
 
+def hears_again(hours: Mapping[int, Hour], since: float, now: float) -> bool:
+    """Whether a receiver that was silent from ``since`` on hears at ``now`` (seconds UTC) much as it used to.
+
+    Judged by this hour and the one before, as far as they began after it fell silent.
+    """
+    this = int(now // HOUR * HOUR)
+    begins = max(this - HOUR, int(since // HOUR * HOUR) + HOUR)
+    heard = sum(hours[at].telegrams for at in range(begins, this + 1, HOUR) if at in hours)
+    return heard >= max(1.0, BACK * expected(hours, since, now, begins))
+
+
 @dataclass(frozen=True, slots=True)
 class SilentReceiver:
     """A receiver that is missed: since when, how much would have been usual, and what its status says.
 
-    ``reason``: ``hears_nothing`` (its line is open), ``not_working`` (its status says why) or ``not_started``
-    (nobody has listened to it this last hour).
+    ``reason``, a key of REASONS: ``hears_nothing`` (its line is open), ``not_working`` (its status says why) or
+    ``not_started`` (nobody has listened to it this last hour).
     """
 
     collector: Collector
@@ -95,7 +123,7 @@ def silent_receivers(
     if collector_id is not None:
         chosen = chosen.filter(pk=collector_id)
     found = []
-    for collector in chosen.order_by("name", "pk"):
+    for collector in chosen.select_related("utility").order_by("name", "pk"):
         assert collector.last_heard_at is not None
         hours = hours_of(collector.pk, min(collector.last_heard_at, now - timedelta(days=1)))
         if is_silent(hours, collector.last_heard_at.timestamp(), now.timestamp()):
@@ -104,6 +132,12 @@ def silent_receivers(
                 SilentReceiver(collector, collector.last_heard_at, missing, _reason(collector, hours, now))
             )
     return found
+
+
+def is_back(collector: Collector, since: datetime, now: datetime) -> bool:
+    """Whether a receiver that fell silent at ``since`` hears again; see ``hears_again``. Reads only."""
+    hours = hours_of(collector.pk, min(since, now - timedelta(days=1)))
+    return hears_again(hours, since.timestamp(), now.timestamp())
 
 
 def hours_of(collector_id: int, since: datetime) -> dict[int, Hour]:

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from avlas.operation import archive
+from avlas.operation.size import database_bytes
 from avlas.system import audit
 from avlas.system.job_kind import JobFailed
 
@@ -43,7 +44,9 @@ def make(
     manifest = archive.write(path, said)
     removed = prune(to, keep)
     with transaction.atomic():
-        audit.record("backup.made", utility=None, target=str(path)[-255:], detail={"rows": manifest.rows})
+        taken = database_bytes()  # the check-up's forecast of the disk lives on these
+        detail = {"rows": manifest.rows, "database_bytes": taken}
+        audit.record("backup.made", utility=None, target=str(path)[-255:], detail=detail)
     return path, manifest, removed
 
 

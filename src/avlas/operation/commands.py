@@ -237,6 +237,8 @@ def run_upgrade(args: argparse.Namespace) -> int:
     print(text(f"Backup: {result.backup}", f"Säkerhetskopia: {result.backup}"))
     if result.problem is None:
         print(text("The database is upgraded.", "Databasen är uppgraderad."))
+        for path in result.removed:
+            print(text(f"Removed, as old: {path}", f"Borttagen, som gammal: {path}"))
         return 0
     print(
         text(

@@ -102,6 +102,34 @@ def spans_of_point(point_id: int) -> list[Span]:
     return [Span(row.meter_id, row.from_at, row.to_at) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a counter stood at: ``figure`` in ``unit`` as the meter sends it, None when nobody knows.
+
+    ``how``: one of calc.value_at's LOGGED, ENTERED, LIVE, INTERPOLATED or NONE.
+    """
+
+    register: str
+    figure: Decimal | None
+    unit: str
+    decimals: int
+    how: int
+
+
+def standing(meter_id: int, register: str, at: datetime) -> Standing:
+    """Give what ``register`` of a meter stood at ``at`` (aware), and how that is known (DESIGN section 5)."""
+    known, moment = BY_CODE[register], at.timestamp()
+    readings = _load(meter_id, register, moment, moment)
+    found = values_at(readings.series, np.array([moment]))
+    how = int(found.how[0])
+    sent = [
+        formats.parse(spec).get(register) for spec in formats.specs(set(readings.formats.tolist())).values()
+    ]
+    unit, decimals = next((one for one in sent if one), (known.unit, known.decimals))
+    figure = None if how == NONE else as_sent(float(found.value[0]), unit, decimals)
+    return Standing(register, figure, unit, decimals, how)
+
+
 def consumption(
     spans: Sequence[Span],
     register: str,

@@ -6,6 +6,7 @@ import argparse
 import heapq
 import itertools
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,13 +15,17 @@ from typing import TYPE_CHECKING
 from avlas.simulate import samples
 from avlas.simulate.kem import KemMeter, kem_file
 from avlas.simulate.layouts import TYPES
-from avlas.simulate.line import Line
+from avlas.simulate.line import Line, Terminal
+from avlas.simulate.optical import OpticalMeter
 from avlas.simulate.receiver_kinds import RECEIVERS
 from avlas.simulate.receivers import Im871a
 
 if TYPE_CHECKING:
     from avlas.simulate.meter import SimulatedMeter
 
+_OPTICAL = {
+    name for name, each in TYPES.items() if each.manufacturer == "KAM" and "energy_heat_kwh" in each.registers
+}
 _EXAMPLES = """\
 examples:
   avlas simulate types
@@ -33,6 +38,8 @@ examples:
       the key file of the same twenty meters
   avlas simulate receiver --meters 20 --interval 1 --path /tmp/radio
       an iM871A that hears them, for: avlas collect --receiver im871a:/tmp/radio
+  avlas simulate optical --type multical602 --path /tmp/head
+      an optical head on a meter: answers KMP, registers and logs
 """
 
 
@@ -96,6 +103,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     receiver.add_argument("--count", type=_positive, help="stop after that many telegrams")
 
+    optical = parts.add_parser("optical", help="be an optical head on a meter until Ctrl-C")
+    optical.add_argument(
+        "--type",
+        choices=sorted(_OPTICAL),
+        default="multical403",
+        metavar="TYPE",
+        help="one of Kamstrup's heat meters (multical403); see: avlas simulate types",
+    )
+    optical.add_argument("--seed", type=int, default=1, help="another seed, other meters and values (1)")
+    optical.add_argument(
+        "--path",
+        type=Path,
+        default=Path("simulated-head"),
+        help="the serial port's path (simulated-head)",
+    )
+    optical.add_argument(
+        "--asleep", action="store_true", help="answer only after Enter, as after a key press"
+    )
+
 
 def _fleet_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -112,9 +138,7 @@ def _fleet_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; 0 when it went well, 1 with a message on standard error when not."""
     try:
-        return {"types": _types, "telegrams": _telegrams, "keys": _keys, "receiver": _receiver}[args.part](
-            args
-        )
+        return _PARTS[args.part](args)
     except BrokenPipeError:
         raise  # the reader of the output has enough: not a fault
     except (ValueError, OSError) as error:
@@ -187,6 +211,24 @@ def _receiver(args: argparse.Namespace) -> int:
     return 0
 
 
+def _optical(args: argparse.Namespace) -> int:
+    (meter,) = samples.meters(args.type, 1, args.seed)
+    head = OpticalMeter(
+        meter, lambda: datetime.now(UTC), seed=args.seed, new=not meter.type.target_day_before
+    )
+    head.asleep = args.asleep
+    with Terminal(head, args.path.absolute()) as line:
+        sys.stdout.write(f"{line.path}\n")
+        sys.stdout.flush()
+        if head.asleep:
+            sys.stderr.write(f"{meter.identification} {meter.type.model} is asleep: Enter wakes it\n")
+            sys.stdin.readline()
+            head.press_key()
+        sys.stderr.write(f"{meter.identification} {meter.type.model} answers\n")
+        threading.Event().wait()
+    return 0
+
+
 def _why_not(line: Line, receiver: object) -> str:
     if not line.is_open:
         return "nobody has the port open"
@@ -199,6 +241,15 @@ def _refuse_wired(fleet: list[SimulatedMeter], what: str) -> None:
     wired = next((meter for meter in fleet if meter.type.wired), None)
     if wired is not None:
         raise ValueError(f"{wired.type.name} is read by wire: {what} cannot hold it")
+
+
+_PARTS = {
+    "types": _types,
+    "telegrams": _telegrams,
+    "keys": _keys,
+    "receiver": _receiver,
+    "optical": _optical,
+}
 
 
 def _positive(text: str) -> int:

@@ -1,6 +1,6 @@
-"""A receiver behind a real serial line: a pseudo terminal under a path of one's choice.
+"""A receiver or an optical head behind a real serial line: a pseudo terminal under a path of one's choice.
 
-The path is a symbolic link to the terminal's device, so that a receiver can be unplugged and come back
+The path is a symbolic link to the terminal's device, so that a device can be unplugged and come back
 under the same name, as udev does for a USB stick. A thread answers what the host writes.
 """
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from avlas.simulate.receivers import Receiver
+    from avlas.simulate.receivers import Device, Receiver
 
 _WRITE_WITHIN_S = 2.0
 _POLL_MS = 20
 
 
-class Line:
-    """``with Line(receiver, path) as line: line.transmit(frame, -71)``.
+class Terminal:
+    """``with Terminal(device, path)``: whoever opens the path speaks with the device.
 
     ``piece`` cuts everything written into pieces of that many bytes with ``pause_s`` between them. Bytes
     nobody reads are lost, as on any serial line: ``lost`` counts them.
     """
 
-    def __init__(self, receiver: Receiver, path: Path, *, piece: int = 0, pause_s: float = 0.0) -> None:
-        self.receiver = receiver
+    def __init__(self, device: Device, path: Path, *, piece: int = 0, pause_s: float = 0.0) -> None:
+        self.device = device
         self.path = path
         self.piece = piece
         self.pause_s = pause_s
@@ -67,7 +67,7 @@ class Line:
         self.unplug()
 
     def plug(self) -> None:
-        """A fresh terminal under the same path; the receiver wakes up with its saved configuration.
+        """A fresh terminal under the same path; the device wakes up with its saved configuration.
 
         FileExistsError: something that is not a link stands at the path.
         FileNotFoundError: the path's folder is missing.
@@ -86,7 +86,7 @@ class Line:
             os.set_blocking(master, False)
             self._device = os.ttyname(slave)
             os.close(slave)
-            self.receiver.power_on()
+            self.device.power_on()
             beside = self.path.with_name(self.path.name + ".new")
             beside.unlink(missing_ok=True)
             beside.symlink_to(self._device)
@@ -107,19 +107,6 @@ class Line:
         """Whether a host has the line open."""
         with self._lock:
             return self._master >= 0 and not self._closed_by_host()
-
-    def transmit(
-        self,
-        frame: bytes,
-        rssi_dbm: float,
-        *,
-        at: datetime | None = None,
-        mode: str = "C1",
-        intact: bool = True,
-    ) -> bool:
-        """A telegram in the air; whether the receiver handed it on."""
-        with self._lock:
-            return self.write(self.receiver.transmit(frame, rssi_dbm, at=at, mode=mode, intact=intact))
 
     def write(self, data: bytes) -> bool:
         """Bytes to the host, noise included; whether all of them could be written."""
@@ -176,6 +163,27 @@ class Line:
             data = os.read(self._master, 4096)
         except OSError:  # closed between the look and the read
             return
-        answer = self.receiver.feed(data)
+        answer = self.device.feed(data)
         if answer:
             self.write(answer)
+
+
+class Line(Terminal):
+    """``with Line(receiver, path) as line: line.transmit(frame, -71)``."""
+
+    def __init__(self, receiver: Receiver, path: Path, *, piece: int = 0, pause_s: float = 0.0) -> None:
+        super().__init__(receiver, path, piece=piece, pause_s=pause_s)
+        self.receiver = receiver
+
+    def transmit(
+        self,
+        frame: bytes,
+        rssi_dbm: float,
+        *,
+        at: datetime | None = None,
+        mode: str = "C1",
+        intact: bool = True,
+    ) -> bool:
+        """A telegram in the air; whether the receiver handed it on."""
+        with self._lock:
+            return self.write(self.receiver.transmit(frame, rssi_dbm, at=at, mode=mode, intact=intact))

@@ -12,14 +12,18 @@ from typing import Protocol
 from avlas.simulate import frames
 
 
-class Receiver(Protocol):
-    """What a ``line.Line`` needs of a receiver."""
+class Device(Protocol):
+    """What a ``line.Terminal`` needs of a device behind it."""
 
     def power_on(self) -> None:
         """Forget everything that was set temporarily."""
 
     def feed(self, data: bytes) -> bytes:
         """Bytes from the host; returns the answer."""
+
+
+class Receiver(Device, Protocol):
+    """What a ``line.Line`` needs of a receiver."""
 
     def transmit(
         self,

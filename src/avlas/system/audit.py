@@ -9,8 +9,10 @@ import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import transaction
 
+from avlas.system import syslog
 from avlas.system.models import AuditEvent
 
 if TYPE_CHECKING:
@@ -41,13 +43,15 @@ def record(
     ``target``    what it was done to, in words a person recognises (cut at 255 characters)
     ``detail``    the technical details, as JSON. Never a key, a password or a token.
 
+    Where AVLAS_SYSLOG is set, a copy goes there after the commit.
+
     Raises RuntimeError outside a transaction: the event and the deed are kept together or not at all.
     """
     if not _EVENT.fullmatch(event):
         raise ValueError(f"{event!r} is not an event name; write it like keys.imported.")
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError(f"The audit event {event} must be written inside the transaction of its deed.")
-    return AuditEvent.objects.create(
+    written = AuditEvent.objects.create(
         at=datetime.now(UTC),
         utility=utility,
         user=user,
@@ -57,6 +61,9 @@ def record(
         target=target[:255],
         detail=dict(detail or {}),
     )
+    if copy_to := settings.SYSLOG:  # no partial: when one goes wrong Django asks for its name, and falls over
+        transaction.on_commit(lambda: syslog.send(written, copy_to), robust=True)
+    return written
 
 
 def _account_name() -> str:

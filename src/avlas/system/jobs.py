@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext_noop
@@ -46,6 +46,7 @@ RETRY_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=5))
 LEASE: Final = timedelta(seconds=60)
 UNFINISHED: Final = (RunStatus.WAITING, RunStatus.RUNNING)
 KEPT: Final = timedelta(days=92)
+WORKER_AWAY_AFTER: Final = timedelta(minutes=2)
 MOST_LINES: Final = 2000  # of one run; a job that says more is cut short, its work goes on
 _PROGRESS_SECONDS: Final = 1.0
 _NEWEST: Final = 20
@@ -266,6 +267,18 @@ class RunContext:
                 held_until = asked + self._lease_seconds
         finally:
             connection.close()
+
+
+def worker_away(kinds: Mapping[str, Kind], now: datetime) -> bool:
+    """Whether work of these kinds has been due for minutes and nobody has begun it."""
+    late = now - WORKER_AWAY_AFTER
+    unfinished = JobRun.objects.filter(job=OuterRef("pk"), status__in=UNFINISHED)
+    due = Job.objects.filter(active=True, next_due_at__lt=late, kind__in=list(kinds)).exclude(
+        Exists(unfinished)
+    )
+    waiting = JobRun.objects.filter(status=RunStatus.WAITING, not_before__lt=late, job__kind__in=list(kinds))
+    working = JobRun.objects.filter(status=RunStatus.RUNNING, lease_until__gt=now)
+    return (due.exists() or waiting.exists()) and not working.exists()
 
 
 def forget_old_runs(now: datetime) -> int:

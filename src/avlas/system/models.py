@@ -28,6 +28,10 @@ class Utility(models.Model):
 
     name = models.CharField(gettext_lazy("name"), max_length=200)
     slug = models.SlugField(gettext_lazy("short name"), max_length=60, unique=True)
+    map_tiles = models.CharField(
+        max_length=300, blank=True
+    )  # address of map tiles: https://.../{z}/{x}/{y}.png
+    map_credit = models.CharField(max_length=200, blank=True)  # who made them
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

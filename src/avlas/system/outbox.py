@@ -271,6 +271,25 @@ def seal_all_again(old: secrets.MasterKey, new: secrets.MasterKey) -> int:
     return count
 
 
+# --- who is told, and where they can look -------------------------------------------------------------
+
+
+def administrators(utility: Utility | None) -> list[User]:
+    """Who is told of what concerns a utility, or (None) the whole installation: who looks after it."""
+    people = User.objects.filter(is_active=True)
+    if utility is None:
+        people = people.filter(runs_installation=True)
+    else:
+        people = people.filter(utility=utility, role="administrator")
+    return list(people.order_by("pk"))
+
+
+def link(path: str) -> str:
+    """A page's address as the last paragraph of a message; "" as long as the site's address is not known."""
+    server = MailServer.objects.filter(pk=1).first()
+    return f"\n\n{server.site_address.rstrip('/')}{path}" if server and server.site_address else ""
+
+
 # --- what jobs tell -----------------------------------------------------------------------------------
 
 
@@ -282,7 +301,7 @@ def tell_about_job(job: Job, title: Promise | str, run: JobRun, why: dict[str, A
     """
     event = "job.recovered" if why is None else "job.failed"
     key = f"{event}/{run.pk}"
-    server = MailServer.objects.filter(pk=1).first()
+    link_to_it = link(f"/jobs/{job.pk}/")
     for address, user in _readers(job):
         language = user.language if user else settings.LANGUAGE_CODE
         with translation.override(language):
@@ -310,9 +329,14 @@ def tell_about_job(job: Job, title: Promise | str, run: JobRun, why: dict[str, A
                     )
                     % values
                 )
-            if server and server.site_address:
-                body += f"\n\n{server.site_address.rstrip('/')}/jobs/{job.pk}/"
-        mail(address, subject, body + "\n", utility=job.utility, event=event, key=f"{key}/{address}")
+        mail(
+            address,
+            subject,
+            body + link_to_it + "\n",
+            utility=job.utility,
+            event=event,
+            key=f"{key}/{address}",
+        )
     if job.utility is not None:
         data = {"job": job.pk, "name": str(title), "kind": job.kind, "due_at": run.due_at.isoformat()}
         with translation.override("en"):
@@ -323,14 +347,9 @@ def tell_about_job(job: Job, title: Promise | str, run: JobRun, why: dict[str, A
 
 
 def _readers(job: Job) -> list[tuple[str, User | None]]:
-    people = User.objects.filter(is_active=True)
     if job.tell:
-        known = {user.email: user for user in people.filter(email__in=job.tell)}
+        known = {user.email: user for user in User.objects.filter(is_active=True, email__in=job.tell)}
         if job.utility_id is not None:
             known = {email: user for email, user in known.items() if user.utility_id == job.utility_id}
         return [(address, known.get(address)) for address in job.tell]
-    if job.utility_id is None:
-        people = people.filter(runs_installation=True)
-    else:
-        people = people.filter(utility_id=job.utility_id, role="administrator")
-    return [(user.email, user) for user in people.order_by("pk")]
+    return [(user.email, user) for user in administrators(job.utility)]

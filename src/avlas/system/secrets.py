@@ -177,13 +177,33 @@ def reading_key(key_id: str) -> MasterKey:
     with _lock:
         if _known is not None and _known.id == key_id:
             return _known
+    in_place, key = _kept(key_id)
+    if in_place is not key:
+        _finish_rotation(in_place, key)
+    return _remember(key)
+
+
+def inspect() -> MasterKey | None:
+    """The master key as a process that starts now would find it; None when none has been needed yet.
+
+    Changes nothing and remembers nothing. Raises any SecretError.
+    """
+    check = SecretCheck.objects.filter(pk=1).first()
+    if check is None:
+        return None
+    _, key = _kept(check.key_id)
+    key.decrypt(check.check_value, _CHECK_CONTEXT)
+    return key
+
+
+def _kept(key_id: str) -> tuple[MasterKey | None, MasterKey]:
+    """What lies in the master key's place, and the key with this id: the same, or one that a rotation left waiting."""
     key = _load()
     if key is not None and key.id == key_id:
-        return _remember(key)
+        return key, key
     waiting = _read_file(_new_path()) if ENVIRONMENT not in os.environ else None
     if waiting is not None and waiting.id == key_id:
-        _finish_rotation(key, waiting)
-        return _remember(waiting)
+        return key, waiting
     if key is None:
         raise MasterKeyMissing(
             _(

@@ -48,7 +48,28 @@ SECTIONS = (
     Section(
         _("Meters"),
         "meter",
-        (Entry("meters", _("Meters"), ("meter", "meter_telegrams", "meter_telegram", "meter_let_in")),),
+        (
+            Entry(
+                "meters",
+                _("Meters"),
+                (
+                    "meter",
+                    "meter_telegrams",
+                    "meter_telegram",
+                    "meter_let_in",
+                    "meter_add",
+                    "meter_edit",
+                    "meter_delete",
+                    "meter_take_down",
+                ),
+            ),
+            Entry("map", _("Map")),
+            Entry("groups", _("Groups"), ("group_add", "group_edit", "group_delete")),
+            Entry("points", _("Metering points"), ("point", "point_add", "point_edit", "point_move")),
+            Entry("customers", _("Customers"), ("customer", "customer_add", "customer_edit")),
+            Entry("meter_stock", _("In stock"), ("meter_install",)),
+            Entry("meter_revisions", _("Revision"), ("revision_periods",)),
+        ),
     ),
     Section(
         _("Analysis"),
@@ -58,6 +79,7 @@ SECTIONS = (
             Entry("consumption_report", _("Consumption reports")),
             Entry("compare", _("Data comparison")),
             Entry("water_loss", _("Water loss analysis")),
+            Entry("performance", _("Reading performance"), ("performance_level",)),
             Entry("saved_reports", _("Saved reports"), ("report_save", "report_edit")),
         ),
     ),
@@ -65,6 +87,7 @@ SECTIONS = (
         _("Operation"),
         "antenna",
         (
+            Entry("info_codes", _("Info codes"), ("meter_case",)),
             Entry("heard", _("Heard"), ("heard_one",)),
             Entry(
                 "receivers",
@@ -82,6 +105,7 @@ SECTIONS = (
         "sliders",
         (
             Entry("keys", _("Keys"), ("key_import", "key_add", "key_delete", "key_test")),
+            Entry("check_up", _("Check-up"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
             Entry(
                 "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True
             ),
@@ -91,6 +115,7 @@ SECTIONS = (
                 ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
+            Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry("users", _("Users"), ("user_add", "user_edit", "user_link"), Permission.ACCESS_CONTROL),
             Entry("roles", _("Roles"), needs=Permission.ACCESS_CONTROL),
             Entry(

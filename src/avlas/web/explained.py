@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from avlas.decode import link
+from avlas.decode import kmp, link
 from avlas.decode import telegram as decode
 from avlas.decode.errors import DecodeError
 from avlas.decode.explain import explain, explain_error
+from avlas.decode.kmp import explain as kmp_explain
 from avlas.meters import keys, layouts
 from avlas.web import formats
 
@@ -38,10 +39,12 @@ def explained(
 ) -> Shown:
     """Explain ``frame`` with ``key``, or with the key the utility holds for its meter.
 
-    ``form`` is the decoder's format; given none it is "wired" or "a" (without link CRCs, as rows keep
-    frames). ``by_hand``: a person pasted it; content in clear is then read even where the header announces
-    encryption.
+    ``form`` is the decoder's format or "kmp", an optical head's frame; given none it is "wired" or "a" (without
+    link CRCs, as rows keep frames). ``by_hand``: a person pasted it; content in clear is then read even where the
+    header announces encryption.
     """
+    if form == "kmp":
+        return _optical(frame)
     form = form or ("wired" if wired else "a")
     if key is None:
         key = _key_for(utility_id, frame, form)
@@ -58,6 +61,16 @@ def explained(
         encrypted and key is not None,
         found.header.security,
     )
+
+
+def _optical(frame: bytes) -> Shown:
+    """A frame of an optical head, which needs no key."""
+    try:
+        found = kmp.decode(frame)
+    except DecodeError as problem:
+        told = kmp_explain.explain_error(problem, frame, formats.language())
+        return Shown(told, _lines(frame), False, False, "")
+    return Shown(kmp_explain.explain(found, formats.language()), _lines(found.plain), True, False, "none")
 
 
 def _key_for(utility_id: int, frame: bytes, form: str) -> bytes | None:

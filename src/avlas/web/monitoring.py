@@ -21,6 +21,7 @@ from django.http import HttpResponse, JsonResponse
 
 from avlas import __version__
 from avlas.meters.models import STATE_TEXTS, Collector, Meter, MeterState, State
+from avlas.operation.size import database_bytes
 from avlas.system.models import Delivery, JobRun
 
 if TYPE_CHECKING:
@@ -131,16 +132,6 @@ def metrics() -> str:
     add("disk_free_bytes", "gauge", "Free space where the data folder lies.", [({}, disk.free)])
     add("time_seconds", "gauge", "The machine's clock.", [({}, time.time())])
     return "\n".join(lines) + "\n"
-
-
-def database_bytes() -> int:
-    """What the database takes on its disk."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
-        else:
-            cursor.execute("SELECT pg_database_size(current_database())")
-        return int(cursor.fetchone()[0])
 
 
 def _escaped(text: object) -> str:

@@ -169,7 +169,12 @@ def security(value: str) -> str:
     """How telegrams are protected, as the decoder names it, in words."""
     if not value:
         return ""
-    return gettext("not encrypted") if value == "none" else gettext("AES, %(how)s") % {"how": value}
+    if value == "none":
+        return gettext("not encrypted")
+    how = value.removesuffix(" (not secure)")
+    if how == value:
+        return gettext("AES, %(how)s") % {"how": how}
+    return gettext("%(how)s, not secure") % {"how": f"DES, {how}" if how.startswith("mode") else how}
 
 
 def clock_error(seconds: int) -> str:

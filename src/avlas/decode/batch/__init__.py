@@ -1,6 +1,7 @@
 """Many telegrams at once: a batch becomes columns (numpy arrays), one row a telegram.
 
-    heads = headers(frames)          what stands in clear
+    frames, wrong = without_crcs(frames, "a-crc")    where they still have their link CRCs
+    heads = headers(frames)                          what stands in clear
     columns = batch(heads, rows, keyring, layouts)
 
 Everything equals what the single decoder gives (see single.py), only much faster.
@@ -10,6 +11,7 @@ from avlas.decode.batch.columns import FLOAT_CODES, NONE, SECURITY_RANK, Columns
 from avlas.decode.batch.decoding import batch
 from avlas.decode.batch.headers import SECURITY_NAMES, Headers, address_of, headers
 from avlas.decode.batch.keyring import Keyring
+from avlas.decode.batch.link_crcs import without_crcs
 
 __all__ = [
     "FLOAT_CODES",
@@ -24,4 +26,5 @@ __all__ = [
     "batch",
     "headers",
     "join",
+    "without_crcs",
 ]

@@ -6,7 +6,6 @@ the data fields become figures (numbers.py). A telegram that fits the template i
 would make the single decoder decide otherwise sends it there: that is what keeps both equal.
 """
 
-# ruff: noqa: SLF001  (plans stand on the very functions by which the single decoder assigns registers)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -231,10 +230,10 @@ class _Maker:
         who = self.header.link_address or address
         if any(kind.fits(who, ci, record) for kind in payloads.FORMATS for record in one.records):
             raise NotPlannable("the manufacturer's own payloads")
-        self.device_type = families._device_type(address, one.records)
+        self.device_type = families.device_type_of(address, one.records)
         self.sound = [self._sound(record) for record in one.records]
-        self.codes = families._assign(self.family, self.device_type, self.sound)
-        single = [families._register_of(self.family, self.device_type, record)[0] for record in self.sound]
+        self.codes = families.registers_of(self.family, self.device_type, self.sound)
+        single = [families.register_of(self.family, self.device_type, record)[0] for record in self.sound]
         keys = [(code, record.storage) for code, record in zip(single, self.sound, strict=True)]
         self.sole = [keys.count(key) == 1 for key in keys]
 
@@ -256,7 +255,7 @@ class _Maker:
     def _read(self, record: Record, data: bytes) -> Record:
         """The record with other data, named as the family names it."""
         fresh = records.read(record.dib, self._vib(record), record.vib, data, record.range)
-        return families._named(self.family, fresh) if self.family and self.family.names else fresh
+        return families.as_named(self.family, fresh) if self.family and self.family.names else fresh
 
     @staticmethod
     def _place(record: Record) -> int:
@@ -333,7 +332,7 @@ class _Maker:
         wanted = {one.figure.start: one.code for one in registers}
         for record, sound, (code, unit) in zip(self.one.records, self.sound, self.codes, strict=True):
             if code and wanted.get(self._place(record)) == code:
-                families._take(sound, code, unit, {}, sent)
+                families.take(sound, code, unit, {}, sent)
         return sent
 
     def _figure(self, record: Record, sound: Record, code: str, unit: str) -> Figure:
@@ -344,13 +343,15 @@ class _Maker:
             number = families.canonical(value, unit) if isinstance(value, int | float | Decimal) else None
             return float(number[0]) if number else float("nan")
 
-        if families._UNITS.get(unit) is None or not isinstance(sound.value, int | float | Decimal):
+        if families.UNITS.get(unit) is None or not isinstance(sound.value, int | float | Decimal):
             raise NotPlannable(f"{code} is no number")
-        factor = families._UNITS[unit][1]
+        factor = families.UNITS[unit][1]
         meaning = self._meaning(record)
         if meaning.kind != vif.NUMBER:
             raise NotPlannable(f"{code} is no plain number")
         if coding == _REAL:
+            if meaning.offset is not None:
+                raise NotPlannable(f"{code} is a real number with a constant added")
             factors = [float(factor)]
             if sound.value is not None and meaning.quantity != sound.quantity:
                 factors = self._name_scale(record, meaning) + factors
@@ -400,7 +401,7 @@ class _Maker:
             if record.vif_key in keys
             and record.function == "instantaneous"
             and not (record.tariff or record.subunit)
-            and families._direction(record.vife) == ""
+            and families.direction_of(record.vife) == ""
             and record.dib[0] & 0x0F in _DATE_CODINGS
             and record.data
             and not self._meaning(record).error
@@ -418,7 +419,7 @@ class _Maker:
         rules = {rule.vib: rule for rule in self.family.info} if self.family else {}
         for record in self.one.records:
             mine = record.vib.hex().upper() in rules
-            if not (mine or (not rules and record.vif_key == families._ERROR_FLAGS)):
+            if not (mine or (not rules and record.vif_key == families.ERROR_FLAGS)):
                 continue
             if record.storage or record.function != "instantaneous":
                 continue
@@ -463,7 +464,7 @@ def _stamp_of(stamp: str) -> Callable[[int, int], int]:
     @lru_cache(maxsize=_CACHED)
     def meaning(number: int, size: int) -> int:
         value, why, _ = time_point(number.to_bytes(size, "little"))
-        moment = None if why else families._moment(value, stamp)
+        moment = None if why else families.moment_of(value, stamp)
         return NONE if moment is None else seconds(moment)
 
     return meaning

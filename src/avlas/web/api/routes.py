@@ -6,6 +6,7 @@ import json
 import logging
 from datetime import UTC, datetime
 from http import HTTPStatus
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -19,8 +20,7 @@ from pydantic import AwareDatetime, Field, WrapValidator
 from pydantic import ValidationError as ItemError
 
 from avlas import __version__
-from avlas.decode.errors import DecodeError
-from avlas.decode.link import strip_crcs
+from avlas.decode.batch import without_crcs
 from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 from avlas.meters.models import Collector, Source
 from avlas.meters.pace import Pace
@@ -29,11 +29,14 @@ from avlas.system.models import ApiToken
 from avlas.system.secrets import SecretError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from avlas.decode.errors import FrameError
 
 logger = logging.getLogger(__name__)
 
 MOST_TELEGRAMS = 10_000
+Format = Literal["a", "a-crc", "b-crc", "wired"]
 
 
 class Token(HttpBearer):
@@ -59,9 +62,7 @@ class TelegramIn(Schema):
         None, description="when it was heard, with time zone; now if left out"
     )
     rssi_dbm: Annotated[float, Field(ge=-200, le=50)] | None = None
-    format: Literal["a", "a-crc", "b-crc", "wired"] = Field(
-        "a", description="a: no link CRCs; wired: M-Bus frame"
-    )
+    format: Format = Field("a", description="a: no link CRCs; wired: M-Bus frame")
 
 
 class _NoTelegram:
@@ -128,16 +129,7 @@ def post_telegrams(request: HttpRequest, body: TelegramsIn) -> TelegramsOut:
     collector, _ = Collector.objects.get_or_create(
         utility_id=token.utility_id, name=body.collector, defaults={"spec": "api", "active": False}
     )
-    refused: list[Refused] = []
-    good: dict[bool, list[tuple[bytes, TelegramIn]]] = {False: [], True: []}
-    for index, one in enumerate(body.telegrams):
-        if isinstance(one, _NoTelegram):
-            refused.append(Refused(index=index, message=one.why))
-            continue
-        try:
-            good[one.format == "wired"].append((_frame(one), one))
-        except (ValueError, DecodeError) as problem:
-            refused.append(Refused(index=index, message=str(problem)))
+    good, refused = _sorted_out(body.telegrams)
     now = datetime.now(UTC)
     result, pace = IngestResult(), Pace()
     for wired, found in good.items():
@@ -154,14 +146,42 @@ def post_telegrams(request: HttpRequest, body: TelegramsIn) -> TelegramsOut:
     )
 
 
-def _frame(one: TelegramIn) -> bytes:
+def _sorted_out(
+    telegrams: Iterable[TelegramIn | _NoTelegram],
+) -> tuple[dict[bool, list[tuple[bytes, TelegramIn]]], list[Refused]]:
+    """The frames without link CRCs, by whether they are wired, and what is no telegram, in order."""
+    refused: list[Refused] = []
+    said: dict[Format, list[tuple[int, bytes, TelegramIn]]] = {}
+    for index, one in enumerate(telegrams):
+        if isinstance(one, _NoTelegram):
+            refused.append(Refused(index=index, message=one.why))
+            continue
+        try:
+            said.setdefault(one.format, []).append((index, _bytes(one), one))
+        except ValueError as problem:
+            refused.append(Refused(index=index, message=str(problem)))
+    good: dict[bool, list[tuple[bytes, TelegramIn]]] = {False: [], True: []}
+    for form, sent in said.items():
+        plain = [frame for _, frame, _ in sent]
+        damaged: dict[int, FrameError] = {}
+        if form in ("a-crc", "b-crc"):
+            plain, damaged = without_crcs(plain, form)
+        for row, (index, _, one) in enumerate(sent):
+            if row in damaged:
+                refused.append(Refused(index=index, message=str(damaged[row])))
+            else:
+                good[form == "wired"].append((plain[row], one))
+    return good, sorted(refused, key=attrgetter("index"))
+
+
+def _bytes(one: TelegramIn) -> bytes:
     try:
         frame = bytes.fromhex(one.frame)
     except ValueError as problem:
         raise ValueError(f"frame is not hexadecimal: {problem}") from problem
     if not frame:
         raise ValueError("frame is empty")
-    return strip_crcs(frame, one.format) if one.format in ("a-crc", "b-crc") else frame
+    return frame
 
 
 def _batch(

@@ -18,7 +18,7 @@ from avlas.system.models import AuditEvent, Permission
 from avlas.web import audit_words, formats
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
 from avlas.web.pages.access import PageRequest, page, record, rows_and_installation
-from avlas.web.pages.meter_list import as_text
+from avlas.web.table_files import as_text
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet

@@ -48,6 +48,7 @@ class ExplainForm(forms.Form):
             ("a-crc", gettext_lazy("Radio, format A with checksums")),
             ("b-crc", gettext_lazy("Radio, format B with checksums")),
             ("wired", gettext_lazy("Wired M-Bus")),
+            ("kmp", "Kamstrup KMP"),
         ],
     )
 

@@ -18,9 +18,9 @@ from avlas.meters.models import Collector, Meter, MeterState, State
 from avlas.meters.receiver_silence import silent_receivers
 from avlas.system.models import Delivery, DeliveryStatus, Job, Permission
 from avlas.web import formats
+from avlas.web.meter_search import MISSING_AFTER, count_meters
 from avlas.web.pages.access import PageRequest, page, rows, rows_and_installation
 from avlas.web.pages.jobs import job_title
-from avlas.web.pages.meter_list import MISSING_AFTER, count_meters
 from avlas.web.pages.receivers import STATUS_TEXTS, STATUS_TONES, is_receiver
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _tiles(counts: dict[str, int]) -> list[Tile]:
             "warning",
             formats.number(counts["info"]),
             _("meters that report something"),
-            _link("meters", status="info"),
+            _link("info_codes", show="active"),
             "warn" if counts["info"] else "",
         ),
         Tile(
@@ -205,7 +205,11 @@ def _todos(
             "%(n)s meter has an active info code", "%(n)s meters have active info codes", counts["info"]
         )
         found.append(
-            Todo(text % {"n": formats.number(counts["info"])}, _link("meters", status="info"), _("Show them"))
+            Todo(
+                text % {"n": formats.number(counts["info"])},
+                _link("info_codes", show="active"),
+                _("Show them"),
+            )
         )
     return found
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -41,7 +40,6 @@ RUN_TONES: Final[dict[str, str]] = {
     RunStatus.DONE: "good",
     RunStatus.FAILED: "bad",
 }
-_WORKER_AWAY: Final = timedelta(minutes=2)
 _STOP_ASKING: Final = 286  # htmx: show this and ask no more
 _CHANGE: Final = Permission.SYSTEM_CONFIGURATION
 
@@ -100,24 +98,12 @@ def _shown(request: PageRequest) -> list[Shown]:
     return sorted((Shown(job, newest[job.pk]) for job in every), key=lambda one: one.title.lower())
 
 
-def _worker_away(now: datetime) -> bool:
-    """Whether work has been due for minutes and nobody has begun it."""
-    late = now - _WORKER_AWAY
-    unfinished = JobRun.objects.filter(job=OuterRef("pk"), status__in=system_jobs.UNFINISHED)
-    due = Job.objects.filter(active=True, next_due_at__lt=late, kind__in=list(KINDS)).exclude(
-        Exists(unfinished)
-    )
-    waiting = JobRun.objects.filter(status=RunStatus.WAITING, not_before__lt=late, job__kind__in=list(KINDS))
-    working = JobRun.objects.filter(status=RunStatus.RUNNING, lease_until__gt=now)
-    return (due.exists() or waiting.exists()) and not working.exists()
-
-
 def _context(request: PageRequest) -> dict[str, Any]:
     return {
         "run_texts": RUN_TEXTS,
         "run_tones": RUN_TONES,
         "may_change": _CHANGE in request.allowed,
-        "worker_away": _worker_away(datetime.now(UTC)),
+        "worker_away": system_jobs.worker_away(KINDS, datetime.now(UTC)),
     }
 
 

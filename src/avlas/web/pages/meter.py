@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.http import Http404, HttpResponse
@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from avlas.decode.registers import BY_CODE, Aggregate
-from avlas.meters import keys
+from avlas.meters import cases, keys, revision
 from avlas.meters.let_in import distrusted
 from avlas.meters.models import Collector, InfoEvent, Installation, Meter, Occupancy, State, Telegram
 from avlas.meters.states import COUNTED
@@ -202,24 +202,34 @@ def _total(used: Consumption) -> str:
 def _consumption(
     request: PageRequest, meter: Meter, place: Installation | None, newest: list[Latest]
 ) -> dict[str, Any]:
+    """The meter's consumption, or its point's across meter exchanges, whichever was asked for."""
+    at_point = place is not None and place.role == Installation.MAIN
+    exchanged = spans_of_point(place.point_id) if at_point and place is not None else []
+    choice = len(exchanged) > 1
+    whole_point = choice and request.GET.get("of") != "meter"
+    spans = exchanged if whole_point else spans_of_meter(meter.pk)
+    address = reverse("meter", args=[meter.pk])
+    of = "" if whole_point or not choice else "&of=meter"
+    shown = consumption_of(request, spans, newest, address, of)
+    return {**shown, "choice_of_point": choice, "whole_point": whole_point}
+
+
+def consumption_of(
+    request: PageRequest, spans: Sequence[Span], newest: list[Latest], page_address: str, more: str = ""
+) -> dict[str, Any]:
+    """What parts of the page "meter_consumption" need: the period asked for, its intervals, chart and table.
+
+    ``page_address`` is the page it stands on, ``more`` what its links say besides.
+    """
     registers = [one.register for one in newest if one.register.aggregate is not Aggregate.LAST]
     asked_register = request.GET.get("register", "")
     offered = [one.code for one in registers] or ["energy_heat_kwh"]
     code = asked_register if asked_register in offered else offered[0]
     today = datetime.now(STANDARD_TIME).date()
     shown = period(request.GET.get("unit", ""), request.GET.get("from", ""), today)
-    at_point = place is not None and place.role == Installation.MAIN
-    exchanged = at_point and place is not None and spans_of_point(place.point_id)
-    spans = spans_of_meter(meter.pk)
-    whole_point = bool(exchanged and len(exchanged) > 1 and request.GET.get("of") != "meter")
-    if whole_point and exchanged:
-        spans = exchanged
     used = consumption(spans, code, shown.unit, _moment(shown.first), _moment(shown.end))
-    address = f"{reverse('meter', args=[meter.pk])}?register={code}" + (
-        "" if whole_point or not exchanged else "&of=meter"
-    )
     used = replace(used, rows=_with_info_codes(used.rows, spans))
-    bars = _bars(used, shown.unit, address)
+    bars = _bars(used, shown.unit, f"{page_address}?register={code}{more}")
     title = f"{words.register_name(code)}, {shown.title}"
     is_mean = BY_CODE[code].aggregate is Aggregate.MEAN
     drawn = line_chart if is_mean else bar_chart
@@ -230,14 +240,13 @@ def _consumption(
     )
     found = {name for row in used.rows for name in row.marks}
     return {
+        "consumption_address": page_address,
         "registers": registers or [BY_CODE[code]],
         "register": BY_CODE[code],
         "units": UNITS,
         "period": shown,
         "before": shown.stepped(-1),
         "after": shown.end if shown.end <= today else None,
-        "choice_of_point": bool(exchanged and len(exchanged) > 1),
-        "whole_point": whole_point,
         "used": used,
         "unit_text": used.rows_shown_in.unit,
         "has_values": any(row.amount is not None for row in used.rows),
@@ -293,9 +302,13 @@ def meter(request: PageRequest, pk: int) -> HttpResponse:
         if state
         else [],
         "has_key": key,
+        "revision_due": revision.due(found, revision.periods(found.utility_id)),
+        "today": datetime.now(STANDARD_TIME).date(),
         "newest": newest,
         "newest_at": max((one.at for one in newest), default=None),
         "info": info_codes.in_words(found.family, info_number),
+        "case": cases.case_of(found),
+        "now": datetime.now(UTC),
         "events": [(event, info_codes.in_words(found.family, event.code)) for event in events],
         "telegrams": _telegrams(found, 0, _TELEGRAMS_SHOWN),
         **_consumption(request, found, place, newest),

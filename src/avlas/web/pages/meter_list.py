@@ -1,344 +1,292 @@
-"""The list of meters: search, filter, order and paging that stay quick with 100,000 meters.
-
-The page's meters are found by hand-written SQL that joins only what the order needs and returns ids; the 50
-meters shown are then fetched in a handful of indexed queries. Works on both databases.
-"""
+"""The list of meters: groups beside it, search, columns, choosing meters across pages, and what is done to them."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import connection
-from django.http import HttpResponse
-from django.shortcuts import render
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import ngettext
 
-from avlas.meters.models import (
-    STATE_TEXTS,
-    Customer,
-    Installation,
-    Meter,
-    MeteringPoint,
-    MeterState,
-    Occupancy,
-    State,
+from avlas.meters import groups, priority
+from avlas.meters.keys import Who
+from avlas.meters.models import Meter
+from avlas.reports.variables import PARTS, VARIABLES, chosen, fetch
+from avlas.system.models import Permission
+from avlas.web import formats, words
+from avlas.web.listing import Pages
+from avlas.web.meter_search import (
+    MISSING_AFTER,
+    SEARCHED,
+    SORTS,
+    STATUSES,
+    Wanted,
+    all_ids,
+    find_meters,
+    wanted,
 )
-from avlas.web import formats, info_codes, words
-from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
-from avlas.web.pages.access import PageRequest, page, rows
+from avlas.web.pages.access import PageRequest, computer, page, rows
+from avlas.web.pages.group_pages import group_form
+from avlas.web.table_files import FILE_KINDS, table_file
+from avlas.web.variable_words import as_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator, Sequence
 
-    from django.utils.functional import Promise
+    from django.http import HttpResponse
 
-_INSTALLED = "LEFT JOIN meters_installation i ON i.meter_id = m.id AND i.to_at IS NULL"
-_PLACED = f"{_INSTALLED} LEFT JOIN meters_meteringpoint p ON p.id = i.point_id"
-_OCCUPIED = (
-    f"{_INSTALLED} LEFT JOIN meters_occupancy o ON o.point_id = i.point_id AND o.to_at IS NULL"
-    " LEFT JOIN meters_customer k ON k.id = o.customer_id"
-)
-_EXPECTED = (
-    "(EXISTS (SELECT 1 FROM meters_installation x WHERE x.meter_id = m.id AND x.to_at IS NULL)"
-    " OR (NOT EXISTS (SELECT 1 FROM meters_installation x WHERE x.meter_id = m.id)"
-    " AND EXISTS (SELECT 1 FROM meters_meterstate x WHERE x.meter_id = m.id)))"
-)
-"""A meter that ought to be heard: installed now, or heard although nobody has said where it is installed."""
-_LAST_READ = "(SELECT max(s.last_read_at) FROM meters_meterstate s WHERE s.meter_id = m.id)"
+    from avlas.reports.variables import Variable
+    from avlas.web.table_files import Cell
 
-_AT_CUSTOMER = (
-    "SELECT i.meter_id FROM meters_customer k"
-    " JOIN meters_occupancy o ON o.customer_id = k.id AND o.to_at IS NULL"
-    " JOIN meters_installation i ON i.point_id = o.point_id AND i.to_at IS NULL"
-    " WHERE k.utility_id = %s AND ({test})"
-)
-_AT_POINT = (
-    "SELECT i.meter_id FROM meters_meteringpoint p"
-    " JOIN meters_installation i ON i.point_id = p.id AND i.to_at IS NULL"
-    " WHERE p.utility_id = %s AND ({test})"
-)
-_ITSELF = "SELECT m.id FROM meters_meter m WHERE m.utility_id = %s AND ({test})"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: how it is called, ordered and searched."""
-
-    title: Promise
-    joins: str
-    key: str  # SQL of what it is ordered by
-    is_text: bool = True
-    found_in: str = ""  # SQL giving the meters whose column fits; {test} is the comparison
-    compared: tuple[str, ...] = ()
-
-
-COLUMNS: Final[dict[str, Column]] = {
-    "customer": Column(
-        gettext_lazy("Customer"), _OCCUPIED, "k.name", found_in=_AT_CUSTOMER, compared=("k.name",)
-    ),
-    "address": Column(
-        gettext_lazy("Address"), _PLACED, "p.address", found_in=_AT_POINT, compared=("p.address", "p.city")
-    ),
-    "postal_code": Column(
-        gettext_lazy("Postal code"), _PLACED, "p.postal_code", found_in=_AT_POINT, compared=("p.postal_code",)
-    ),
-    "customer_number": Column(
-        gettext_lazy("Customer number"), _OCCUPIED, "k.number", found_in=_AT_CUSTOMER, compared=("k.number",)
-    ),
-    "type": Column(
-        gettext_lazy("Meter type"), "", "m.model", found_in=_ITSELF, compared=("m.model", "m.manufacturer")
-    ),
-    "serial": Column(gettext_lazy("Serial number"), "", "m.serial", found_in=_ITSELF, compared=("m.serial",)),
-    "latest": Column(gettext_lazy("Latest"), "", _LAST_READ, is_text=False),
-}
-SEARCHED: Final = tuple(name for name, column in COLUMNS.items() if column.found_in)
-
-MISSING_AFTER: Final = timedelta(hours=24)
-"""A meter that has not been read for this long is missing."""
-
-STATUSES: Final[dict[str, Promise]] = {
-    "read": gettext_lazy("Read in the last 24 hours"),
-    "missing": gettext_lazy("Not read for 24 hours"),
-    "info": gettext_lazy("Active info code"),
-    "stock": gettext_lazy("In stock (not installed)"),
-}
-_BY_STATE: Final[dict[str, State]] = {
-    state.name.lower(): state for state in State if state != State.UNKNOWN_METER
-}
-
-
-@dataclass(slots=True)
-class Row:
-    """One line of the list."""
-
-    meter: Meter
-    point: MeteringPoint | None = None
-    customer: Customer | None = None
-    states: list[MeterState] = field(default_factory=list)
-
-    @property
-    def last_read_at(self) -> datetime | None:
-        """When the meter was last read, by whatever road."""
-        return max((s.last_read_at for s in self.states if s.last_read_at), default=None)
-
-    @property
-    def info(self) -> str:
-        """The active info codes in words, empty when there are none."""
-        number = next((state.info_code for state in self.states if state.info_code), None)
-        return info_codes.joined(self.meter.family, number)
-
-    @property
-    def state(self) -> int | None:
-        """What became of the newest telegram; None when nothing was ever heard."""
-        newest = max(self.states, key=lambda s: s.last_heard_at, default=None)
-        return None if newest is None else newest.state
-
-
-def contains(columns: Iterable[str], word: str) -> tuple[str, list[str]]:
-    """SQL (and its parameters) that tests whether one of ``columns`` holds ``word``, whatever its case."""
-    escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    if connection.vendor != "sqlite":
-        test, patterns = "{} ILIKE %s", [f"%{escaped}%"]
-    elif word.isascii():
-        test, patterns = "{} LIKE %s ESCAPE '\\'", [f"%{escaped}%"]
-    else:  # SQLite's LIKE knows no case beyond a-z: it finds candidates quickly, GLOB decides
-        candidates = "".join(letter if letter.isascii() else "_" for letter in escaped)
-        test = "({0} LIKE %s ESCAPE '\\' AND {0} GLOB %s)"
-        patterns = [f"%{candidates}%", "*" + "".join(_either_case(letter) for letter in word) + "*"]
-    tests = [test.format(column) for column in columns]
-    return " OR ".join(tests), patterns * len(tests)
-
-
-def _either_case(letter: str) -> str:
-    """A GLOB that fits a letter in both cases."""
-    if letter == "]":  # outside brackets it stands for itself, inside it would close them
-        return letter
-    both = {letter, *(other for other in (letter.lower(), letter.upper()) if len(other) == 1)}
-    return f"[{''.join(sorted(both))}]"
-
-
-def _in_reading_order(key: str) -> str:
-    """SQL that orders a text as Swedish does, Å before Ä before Ö, all after Z.
-
-    PostgreSQL's own collation does. SQLite goes by code points, where Ä stands before Å and ä before å; a collation of
-    our own, or putting small and large letters together, would make the list of 100,000 meters several times slower.
-    """
-    if connection.vendor != "sqlite":
-        return key
-    return f"replace(replace({key}, 'Ä', 'Å\uffff'), 'ä', 'å\uffff') COLLATE NOCASE"
-
-
-def find_meters(
-    utility_id: int, wanted: Asked, medium: str, status: str, now: datetime
-) -> tuple[list[int], int]:
-    """The ids of one page's meters in order, and how many fit in all."""
-    tests, parameters = ["m.utility_id = %s"], [utility_id]  # type: tuple[list[str], list[Any]]
-    for word in wanted.words:
-        found, values = [], []  # type: tuple[list[str], list[Any]]
-        for template in (_AT_CUSTOMER, _AT_POINT, _ITSELF):
-            compared = [
-                name
-                for column_name, column in COLUMNS.items()
-                if column.found_in == template and wanted.column in ("", column_name)
-                for name in column.compared
-            ]
-            if compared:
-                test, patterns = contains(compared, word)
-                found.append(template.format(test=test))
-                values += [utility_id, *patterns]
-        tests.append(f"m.id IN ({' UNION ALL '.join(found)})")
-        parameters += values
-    if medium:
-        tests.append("m.medium = %s")
-        parameters.append(medium)
-    if status:
-        test, values = _status_test(utility_id, status, now)
-        tests.append(test)
-        parameters += values
-    column = COLUMNS[wanted.sort]
-    joins = (
-        _INSTALLED if status == "stock" and "meters_installation" not in column.joins else ""
-    ) + column.joins
-    key = _in_reading_order(column.key) if column.is_text else column.key
-    direction = "DESC" if wanted.descending else "ASC"
-    where = " AND ".join(tests)
-    narrowed = len(tests) > 1
-    total = "count(*) OVER ()" if narrowed else "0"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT m.id, {total} FROM meters_meter m {joins} WHERE {where}"  # fixed texts only
-            f" ORDER BY {key} {direction} NULLS LAST, m.id {direction} LIMIT %s OFFSET %s",
-            [*parameters, ROWS_PER_PAGE, wanted.offset],
-        )
-        page_rows = cursor.fetchall()
-        if narrowed and page_rows:
-            return [row[0] for row in page_rows], page_rows[0][1]
-        installed = _INSTALLED if status == "stock" else ""
-        cursor.execute(f"SELECT count(*) FROM meters_meter m {installed} WHERE {where}", parameters)
-        return [row[0] for row in page_rows], cursor.fetchone()[0]
-
-
-def _status_test(utility_id: int, status: str, now: datetime) -> tuple[str, list[Any]]:
-    of_states = (
-        "m.id {} (SELECT meter_id FROM meters_meterstate"
-        " WHERE utility_id = %s AND meter_id IS NOT NULL AND {})"
-    )
-    since = int((now - MISSING_AFTER).timestamp())
-    if status == "read":
-        return of_states.format("IN", "last_read_at >= %s"), [utility_id, since]
-    if status == "missing":
-        return f"{of_states.format('NOT IN', 'last_read_at >= %s')} AND {_EXPECTED}", [utility_id, since]
-    if status == "info":
-        return of_states.format("IN", "info_code <> 0"), [utility_id]
-    if status == "stock":
-        return "i.id IS NULL", []
-    return of_states.format("IN", "state = %s"), [utility_id, int(_BY_STATE[status])]
-
-
-def count_meters(utility_id: int, status: str, now: datetime) -> int:
-    """How many meters the list shows under ``status``."""
-    test, values = _status_test(utility_id, status, now)
-    installed = _INSTALLED if status == "stock" else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM meters_meter m {installed} WHERE m.utility_id = %s AND {test}",
-            [utility_id, *values],
-        )
-        return int(cursor.fetchone()[0])
-
-
-def fetch_rows(ids: list[int]) -> list[Row]:
-    """The lines for these meters, in this order, in four queries however many they are."""
-    found = {meter.pk: Row(meter) for meter in Meter.objects.filter(pk__in=ids)}
-    points: dict[int, list[Row]] = {}
-    for installation in Installation.objects.filter(meter_id__in=ids, to_at=None).select_related("point"):
-        row = found[installation.meter_id]
-        row.point = installation.point
-        points.setdefault(installation.point_id, []).append(row)
-    for occupancy in Occupancy.objects.filter(point_id__in=points, to_at=None).select_related("customer"):
-        for row in points[occupancy.point_id]:
-            row.customer = occupancy.customer
-    for state in MeterState.objects.filter(meter_id__in=ids).defer("recent"):
-        if state.meter_id is not None:
-            found[state.meter_id].states.append(state)
-    return [found[pk] for pk in ids if pk in found]
+COLUMNS: Final = ("customer", "address", "postal_code", "customer_number", "type", "serial", "latest")
+"""Shown until somebody chooses others."""
+_YEAR_SECONDS: Final = 365 * 86400
+_EXPORTED_AT_ONCE: Final = 2000
 
 
 @page()
 def meters(request: PageRequest) -> HttpResponse:
-    """The list of meters, as a page or as a file."""
-    wanted = asked(request.GET, columns=SEARCHED, sorts=COLUMNS, default="address")
-    medium = request.GET.get("medium", "")[:30]
-    status = request.GET.get("status", "")
-    status = status if status in STATUSES or status in _BY_STATE else ""
+    """The list of meters. With ``col`` in the address (the form that chooses columns) these become the user's own."""
+    if "col" in request.GET or "standard" in request.GET:
+        return _choose_columns(request)
+    what = wanted(request.GET)
     now = datetime.now(UTC)
-    ids, total = find_meters(request.utility.pk, wanted, medium, status, now)
-    if not ids and total and wanted.page > 1:
-        wanted = Asked(wanted.words, wanted.text, wanted.column, wanted.sort, wanted.descending, 1)
-        ids, total = find_meters(request.utility.pk, wanted, medium, status, now)
+    ids, total = find_meters(request.utility.pk, what, now)
+    if not ids and total and what.search.page > 1:
+        what = replace(what, search=replace(what.search, page=1))
+        ids, total = find_meters(request.utility.pk, what, now)
+    columns = _columns(request)
     fragment = bool(request.htmx) and not request.htmx.boosted
     context = {
-        "rows": fetch_rows(ids),
-        "asked": wanted,
-        "pages": Pages(total, wanted.page),
-        "columns": COLUMNS,
-        "searched": {name: COLUMNS[name].title for name in SEARCHED},
-        "media": {} if fragment else _media(request),
-        "medium": medium,
-        "statuses": STATUSES
-        | {name: STATE_TEXTS[state] for name, state in _BY_STATE.items() if state != State.READ},
-        "status": status,
-        "narrowed": bool(wanted.words or medium or status),
+        "rows": fetch(ids, columns),
+        "asked": what.search,
+        "wanted": what,
+        "pages": Pages(total, what.search.page),
+        "columns": columns,
+        "standard_columns": tuple(one.code for one in columns) == COLUMNS,
+        "sorts": SORTS,
         "missing_before": now - MISSING_AFTER,
+        "own_group": groups.by_choice(request.utility.pk, what.group),
     }
+    if not fragment:
+        context |= _frame(request, what, columns)
     return render(request, "pages/meter_rows.html" if fragment else "pages/meters.html", context)
 
 
-def _media(request: PageRequest) -> dict[str, str]:
-    """The media of the utility's meters, in words."""
+def _frame(request: PageRequest, what: Wanted, columns: Sequence[Variable]) -> dict[str, Any]:
+    """What stands around the list: the groups with their counts, what can be searched, filtered and shown."""
+    counts = groups.counts(request.utility.pk)
+    own = groups.own(request.utility.pk)
     found = rows(request, Meter).exclude(medium="").values_list("medium", flat=True).distinct()
-    return {name: words.medium(name) for name in sorted(found)}
+    return {
+        "built_in": [(key, title, counts[key]) for key, title in groups.BUILT_IN.items()],
+        "own_groups": [(groups.choice_of(one), one, counts[groups.choice_of(one)]) for one in own],
+        "group_is_gone": what.group not in counts,
+        "heading": _heading(what.group, {groups.choice_of(one): one.name for one in own}),
+        "searched": chosen(SEARCHED),
+        "media": {name: words.medium(name) for name in sorted(found)},
+        "statuses": STATUSES,
+        "offered": [(title, [one for one in VARIABLES if one.part == part]) for part, title in PARTS.items()],
+        "shown_codes": [one.code for one in columns],
+    }
+
+
+def _heading(choice: str, own: dict[str, str]) -> str:
+    """What the list shows: the group's name, or meters when it shows all or the group is no longer there."""
+    if choice in groups.BUILT_IN and choice != groups.ALL:
+        return str(groups.BUILT_IN[choice])
+    return own.get(choice) or _("Meters")
+
+
+def _cookie(request: PageRequest) -> str:
+    return f"meter-columns-{request.user.pk}"
+
+
+def _columns(request: PageRequest) -> list[Variable]:
+    """The columns in the address, else those the user chose last, else the standard ones."""
+    named = request.GET.get("columns") or request.COOKIES.get(_cookie(request), "")
+    return chosen(named[:2000].split(".")) or chosen(COLUMNS)
+
+
+def _choose_columns(request: PageRequest) -> HttpResponse:
+    """Take the ticked columns; those shown already keep their order, new ones come after them."""
+    query = request.GET.copy()
+    shown = query.pop("columns", [""])[-1].split(".")
+    ticked = query.pop("col", [])
+    columns = chosen([*(code for code in shown if code in ticked), *ticked])
+    codes = [one.code for one in columns]
+    if codes and not query.pop("standard", None) and codes != list(COLUMNS):
+        query["columns"] = kept = ".".join(codes)
+    else:
+        kept = ""
+    answer = redirect(f"{reverse('meters')}?{query.urlencode()}")
+    if kept:
+        answer.set_cookie(
+            _cookie(request), kept, max_age=_YEAR_SECONDS, httponly=True, samesite="Lax",
+            secure=settings.SESSION_COOKIE_SECURE,
+        )  # fmt: skip
+    else:
+        answer.delete_cookie(_cookie(request), samesite="Lax")
+    return answer
 
 
 @page()
 def export(request: PageRequest) -> HttpResponse:
-    """All meters that fit the list's search and filter, as a CSV file that spreadsheets open."""
-    wanted = asked(request.GET, columns=SEARCHED, sorts=COLUMNS, default="address")
-    status = request.GET.get("status", "")
-    status = status if status in STATUSES or status in _BY_STATE else ""
-    medium = request.GET.get("medium", "")
-    now = datetime.now(UTC)
-    response = HttpResponse("\ufeff", content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{_("meters")}.csv"'
-    semicolon = formats.language() == "sv"
-    writer = csv.writer(response, delimiter=";" if semicolon else ",", lineterminator="\r\n")
-    writer.writerow([str(column.title) for column in COLUMNS.values()])
-    number, total = 1, 1
-    while (number - 1) * ROWS_PER_PAGE < total:
-        step = Asked(wanted.words, wanted.text, wanted.column, wanted.sort, wanted.descending, number)
-        ids, total = find_meters(request.utility.pk, step, medium, status, now)
-        for row in fetch_rows(ids):
-            writer.writerow(
-                [
-                    as_text(row.customer.name if row.customer else ""),
-                    as_text(row.point.address if row.point else ""),
-                    as_text(row.point.postal_code if row.point else ""),
-                    as_text(row.customer.number if row.customer else ""),
-                    as_text(row.meter.model),
-                    row.meter.serial,
-                    formats.date_time(row.last_read_at).replace(formats.HARD_SPACE, " ")
-                    if row.last_read_at
-                    else "",
-                ]
-            )
-        number += 1
-    return response
+    """All meters that fit the list's search and filter, with its columns, as a file (``kind``: csv or xlsx)."""
+    kind = request.GET.get("kind", "csv")
+    ids = all_ids(request.utility.pk, wanted(request.GET), datetime.now(UTC))
+    return _file(request, kind, ids, _columns(request))
 
 
-def as_text(value: str) -> str:
-    """``value`` so that no spreadsheet takes it for a formula."""
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+def _file(request: PageRequest, kind: str, ids: Sequence[int], columns: Sequence[Variable]) -> HttpResponse:
+    def cells() -> Iterator[list[Cell]]:
+        for start in range(0, len(ids), _EXPORTED_AT_ONCE):
+            for facts in fetch(ids[start : start + _EXPORTED_AT_ONCE], columns):
+                yield [as_cell(one, facts) for one in columns]
+
+    headings = [one.heading for one in columns]
+    return table_file(request, kind if kind in FILE_KINDS else "csv", _("meters"), headings, cells())
+
+
+def chosen_ids(request: PageRequest) -> list[int]:
+    """The meters somebody ticked in a list (POST): on the page shown, on other pages, or all that fit the list.
+
+    Only meters of the own utility, each once.
+    """
+    if request.POST.get("all"):
+        return all_ids(request.utility.pk, wanted(QueryDict(request.POST.get("list", ""))), datetime.now(UTC))
+    numbers = [*request.POST.getlist("meter"), *request.POST.get("chosen", "").split(",")]
+    ticked = {int(text): None for text in numbers if text.isascii() and text.isdigit() and len(text) < 19}
+    allowed = set(groups.of_utility(request.utility.pk, ticked))
+    return [one for one in ticked if one in allowed]
+
+
+@page(change=Permission.DATA_ACCESS)
+def act(request: PageRequest) -> HttpResponse:
+    """Do to the chosen meters what the button pressed says: ``do`` is a deed, or a deed and what with ("add:g12")."""
+    do, _colon, what = request.POST.get("do", "").partition(":")
+    if request.method != "POST" or do not in _DEEDS:
+        return redirect("meters")
+    needed, deed = _DEEDS[do]
+    if needed not in request.allowed:
+        raise PermissionDenied
+    ids = chosen_ids(request)
+    if not ids and do != "export":
+        messages.warning(request, _("No meter is chosen. Tick the meters first."))
+        return _back(request)
+    return deed(request, ids, what)
+
+
+def _back(request: PageRequest) -> HttpResponse:
+    """To the list as it was."""
+    query = QueryDict(request.POST.get("list", ""))
+    return redirect(f"{reverse('meters')}?{query.urlencode()}" if query else "meters")
+
+
+def _details(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
+    if len(ids) > 1:
+        messages.warning(request, _("Choose one meter to see its details."))
+        return _back(request)
+    return redirect("meter", ids[0])
+
+
+def _readings(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
+    if len(ids) > 1:
+        messages.warning(request, _("Choose one meter to see its readings."))
+        return _back(request)
+    return redirect(f"{reverse('meter', args=[ids[0]])}#consumption")
+
+
+def _export(request: PageRequest, ids: list[int], kind: str) -> HttpResponse:
+    request.GET = QueryDict(request.POST.get("list", ""))
+    if not ids:
+        ids = all_ids(request.utility.pk, wanted(request.GET), datetime.now(UTC))
+    return _file(request, kind, ids, _columns(request))
+
+
+def _add(request: PageRequest, ids: list[int], choice: str) -> HttpResponse:
+    group = groups.by_choice(request.utility.pk, choice)
+    if group is None:
+        messages.error(request, _("The group is no longer there. Nothing was changed."))
+        return _back(request)
+    added = groups.add(group, ids, Who(request.user, computer(request)))
+    text = ngettext(
+        "%(n)s meter is put into the group %(name)s.", "%(n)s meters are put into the group %(name)s.", added
+    ) % {"n": formats.number(added), "name": group.name}
+    if there := len(ids) - added:
+        text += " " + ngettext(
+            "%(n)s was in it already.", "%(n)s were in it already.", there
+        ) % {"n": formats.number(there)}  # fmt: skip
+    messages.success(request, text)
+    return _back(request)
+
+
+def _remove(request: PageRequest, ids: list[int], choice: str) -> HttpResponse:
+    group = groups.by_choice(request.utility.pk, choice)
+    if group is None:
+        messages.error(request, _("The group is no longer there. Nothing was changed."))
+        return _back(request)
+    removed = groups.remove(group, ids, Who(request.user, computer(request)))
+    if removed:
+        text = ngettext(
+            "%(n)s meter is taken out of the group %(name)s.",
+            "%(n)s meters are taken out of the group %(name)s.",
+            removed,
+        )
+        messages.success(request, text % {"n": formats.number(removed), "name": group.name})
+    else:
+        messages.warning(
+            request, _("None of the chosen meters is in the group %(name)s.") % {"name": group.name}
+        )
+    return _back(request)
+
+
+def _new_group(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
+    return group_form(request, ids=ids, back=request.POST.get("list", ""))
+
+
+def _priority(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
+    try:
+        count = priority.make(request.utility, ids, Who(request.user, computer(request)))
+    except priority.TooManyPriorityMeters as problem:
+        messages.error(request, str(problem))
+        return _back(request)
+    text = ngettext(
+        "%(n)d meter is a priority meter now: it is read every five minutes.",
+        "%(n)d meters are priority meters now: they are read every five minutes.",
+        count,
+    )
+    messages.success(request, text % {"n": count} if count else _("They are priority meters already."))
+    return _back(request)
+
+
+def _ordinary(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
+    count = priority.end(request.utility, ids, Who(request.user, computer(request)))
+    text = ngettext(
+        "%(n)d meter is an ordinary meter again.", "%(n)d meters are ordinary meters again.", count
+    )
+    if count:
+        messages.success(request, text % {"n": count})
+    else:
+        messages.warning(request, _("None of the chosen meters is a priority meter."))
+    return _back(request)
+
+
+_DEEDS: Final[dict[str, tuple[str, Callable[[PageRequest, list[int], str], HttpResponse]]]] = {
+    "readings": (Permission.DATA_ACCESS, _readings),
+    "details": (Permission.DATA_ACCESS, _details),
+    "export": (Permission.DATA_ACCESS, _export),
+    "add": (Permission.GROUP_MANAGEMENT, _add),
+    "remove": (Permission.GROUP_MANAGEMENT, _remove),
+    "new_group": (Permission.GROUP_MANAGEMENT, _new_group),
+    "priority": (Permission.READING_MANAGEMENT, _priority),
+    "ordinary": (Permission.READING_MANAGEMENT, _ordinary),
+}
+"""What can be done to chosen meters, and who may."""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from avlas.meters.models import Collector, ReceiverHour
 from avlas.meters.receiver_hours import HOUR, median, merged
-from avlas.meters.receiver_silence import silent_receivers
+from avlas.meters.receiver_silence import REASONS, silent_receivers
 from avlas.system.models import Permission
 from avlas.web import formats
 from avlas.web.charts import Bar, bar_chart
@@ -34,13 +34,6 @@ DEVICE: Final[dict[str, Promise]] = {
     "serial": gettext_lazy("Serial number"),
     "firmware": gettext_lazy("Firmware"),
     "mode": gettext_lazy("Listens for, it says"),
-}
-REASONS: Final[dict[str, Promise]] = {
-    "hears_nothing": gettext_lazy(
-        "It is connected, but hears nothing: look at aerial, cable and radio mode."
-    ),
-    "not_working": gettext_lazy("It does not work; its state says why."),
-    "not_started": gettext_lazy("Nobody listens to it: Avläs' collector is not running."),
 }
 
 

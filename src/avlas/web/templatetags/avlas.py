@@ -13,7 +13,7 @@ from avlas.collect import texts as collect_texts
 from avlas.decode.registers import BY_CODE
 from avlas.meters.models import STATE_TEXTS, State
 from avlas.system.told import in_words
-from avlas.web import formats, words
+from avlas.web import formats, meter_cells, words
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from avlas.collect.drivers.heard import Notice
     from avlas.decode.explain import Row
+    from avlas.reports.variables import Facts
     from avlas.system.models import JobLine, JobRun
 
 register = template.Library()
@@ -96,6 +97,12 @@ def icon(name: str, label: str = "") -> SafeString:
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', address)
 
 
+@register.simple_tag
+def street_view(latitude: float, longitude: float) -> str:
+    """The address of a picture taken from the street at a place (degrees, WGS84)."""
+    return f"https://www.google.com/maps/@?api=1&map_action=pano&viewpoint={latitude:.6f},{longitude:.6f}"
+
+
 @register.filter
 def medium(value: str) -> str:
     """A medium in the reader's language."""
@@ -150,10 +157,24 @@ def signal_level(rssi_dbm: float | None) -> int:
     return words.signal_level(rssi_dbm)
 
 
+@register.simple_tag(takes_context=True)
+def line_of_meter(context: RequestContext, facts: Facts) -> SafeString:
+    """The cells of a line in the list of meters."""
+    return meter_cells.cells(
+        facts, context["columns"], icon, context["missing_before"], standard=context["standard_columns"]
+    )
+
+
 @register.filter
 def item(mapping: dict[Any, Any], key: Any) -> Any:
     """``{{ mapping|item:key }}``"""
     return mapping.get(key)
+
+
+@register.filter
+def split(text: str) -> list[str]:
+    """``{% for name in "q show sort"|split %}``"""
+    return text.split()
 
 
 @register.simple_tag(takes_context=True)

@@ -48,6 +48,7 @@ document.addEventListener("change", (event) => {
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[method=post]");
   if (!form || event.defaultPrevented || form.dataset.themeSwitch !== undefined) return;
+  if (event.submitter?.dataset.stays !== undefined) return; // gives a file: the page stays
   setTimeout(() => form.querySelectorAll("button[type=submit]:enabled").forEach((button) => {
     button.disabled = true;
     button.dataset.sent = "";

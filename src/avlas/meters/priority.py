@@ -1,0 +1,71 @@
+"""Priority meters: read every five minutes instead of once an hour, few at a time, to look closely at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from avlas.meters.groups import PRIORITY_SLOT_SECONDS, of_utility
+from avlas.meters.models import Generation, Meter
+from avlas.system import audit
+from avlas.system.models import Utility
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from avlas.meters.keys import Who
+
+ORDINARY_SLOT_SECONDS: Final = 3600
+_NAMED: Final = 20  # in the audit log
+
+
+class TooManyPriorityMeters(ValueError):  # noqa: N818
+    """More than the installation allows; the message says how many there are, for a person."""
+
+
+def make(utility: Utility, ids: Iterable[int], who: Who) -> int:
+    """Make meters of the utility priority meters; gives how many were not before. Others' ids are passed over.
+
+    Raises TooManyPriorityMeters, and changes nothing, when there would be more than settings.PRIORITY_METERS.
+    """
+    limit = settings.PRIORITY_METERS
+    with transaction.atomic():
+        Utility.objects.select_for_update(no_key=True).get(pk=utility.pk)  # one at a time
+        there = Meter.objects.filter(utility=utility, slot_seconds=PRIORITY_SLOT_SECONDS)
+        count, wanted = there.count(), of_utility(utility.pk, ids)
+        new = sorted(set(wanted) - set(there.values_list("pk", flat=True)))
+        if count + len(new) > limit:
+            raise TooManyPriorityMeters(
+                _(
+                    "At most %(limit)d meters can be priority meters, and %(count)d are already. These are %(new)d "
+                    "more: nothing was changed."
+                )
+                % {"limit": limit, "count": count, "new": len(new)}
+            )
+        _set(utility, new, PRIORITY_SLOT_SECONDS, "meter.priority_begun", who)
+    return len(new)
+
+
+def end(utility: Utility, ids: Iterable[int], who: Who) -> int:
+    """Make priority meters ordinary ones again, read once an hour; gives how many were."""
+    with transaction.atomic():
+        there = Meter.objects.filter(utility=utility, slot_seconds=PRIORITY_SLOT_SECONDS)
+        old = sorted(set(ids) & set(there.values_list("pk", flat=True)))
+        _set(utility, old, ORDINARY_SLOT_SECONDS, "meter.priority_ended", who)
+    return len(old)
+
+
+def _set(utility: Utility, ids: list[int], seconds: int, event: str, who: Who) -> None:
+    if not ids:
+        return
+    meters = Meter.objects.filter(pk__in=ids)
+    names = [str(meter) for meter in meters.order_by("serial")[:_NAMED]]
+    meters.update(slot_seconds=seconds)
+    Generation.bump(utility.pk)
+    audit.record(
+        event, utility=utility, user=who.user, computer=who.computer,
+        target=", ".join(names[:5]) + (" …" if len(ids) > 5 else ""), detail={"meters": len(ids), "names": names},
+    )  # fmt: skip

@@ -1,0 +1,237 @@
+"""Metering points: the list, one point through time, adding and changing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from avlas.meters import points as meter_points
+from avlas.meters.changes import change
+from avlas.meters.models import Installation, MeteringPoint, Occupancy
+from avlas.reports.calc.sweref import SYSTEMS
+from avlas.reports.consumption import spans_of_point
+from avlas.reports.latest import latest
+from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.pages.access import PageRequest, find, page, rows
+from avlas.web.pages.edited import EditForm
+from avlas.web.pages.fields import FloatNumberField
+from avlas.web.pages.meter import consumption_of
+from avlas.web.pages.meter_edit import MANAGE, POINT_COLUMNS, who
+from avlas.web.pages.search import holding
+
+if TYPE_CHECKING:
+    from django.http import HttpResponse
+    from django.utils.functional import Promise
+
+WGS84: Final = "WGS 84"
+NORDIC_DEGREES: Final = ((53.0, 72.0), (4.0, 33.0))  # latitudes, longitudes
+SORTS: Final[dict[str, tuple[Promise, tuple[str, ...]]]] = {
+    "address": (gettext_lazy("Address"), ("address", "facility_id")),
+    "city": (gettext_lazy("City"), ("city", "address")),
+    "facility": (gettext_lazy("Facility id"), ("facility_id",)),
+}
+VISIT: Final = ("door_code", "key_place", "contact", "warning")
+"""For who goes there; never shown without the permission to manage devices and customers."""
+
+
+class PointForm(EditForm):
+    """A metering point. ``position`` is there once the form is valid: (latitude, longitude) or None."""
+
+    facility_id = forms.CharField(label=gettext_lazy("Facility id"), max_length=40)
+    address = forms.CharField(label=gettext_lazy("Address"), max_length=200, required=False)
+    postal_code = forms.CharField(label=gettext_lazy("Postal code"), max_length=12, required=False)
+    city = forms.CharField(label=gettext_lazy("City"), max_length=80, required=False)
+    district = forms.CharField(label=gettext_lazy("District"), max_length=80, required=False)
+    property_name = forms.CharField(
+        label=gettext_lazy("Property name"),
+        max_length=120,
+        required=False,
+        help_text=gettext_lazy("As in the land register, for example Ekorren 7."),
+    )
+    system = forms.ChoiceField(
+        label=gettext_lazy("Coordinates in"),
+        choices=[(name, name) for name in (WGS84, *SYSTEMS)],
+        required=False,
+    )
+    north = FloatNumberField(label=gettext_lazy("North (latitude)"), required=False)
+    east = FloatNumberField(label=gettext_lazy("East (longitude)"), required=False)
+    door_code = forms.CharField(label=gettext_lazy("Door code"), max_length=40, required=False)
+    key_place = forms.CharField(label=gettext_lazy("Where the key is"), max_length=120, required=False)
+    contact = forms.CharField(
+        label=gettext_lazy("Contact on site"),
+        max_length=200,
+        required=False,
+        help_text=gettext_lazy("Caretaker, telephone, hours."),
+    )
+    warning = forms.CharField(
+        label=gettext_lazy("Warning"),
+        max_length=300,
+        required=False,
+        help_text=gettext_lazy("What endangers who goes there: dog, low ceiling, live parts."),
+    )
+
+    def __init__(
+        self, *args: Any, request: PageRequest, own: MeteringPoint | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._request, self._own = request, own
+        self.position: tuple[float, float] | None = None
+
+    def clean_facility_id(self) -> str:
+        """An id that is not taken."""
+        name: str = self.cleaned_data["facility_id"].strip()
+        there = rows(self._request, MeteringPoint).filter(facility_id=name)
+        if self._own is not None:
+            there = there.exclude(pk=self._own.pk)
+        if there.exists():
+            raise forms.ValidationError(_("There is a metering point with this facility id already."))
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Turn the coordinates into degrees."""
+        data = super().clean()
+        if "north" in self.errors or "east" in self.errors:
+            return data
+        north, east, system = data.get("north"), data.get("east"), data.get("system")
+        if north is None and east is None:
+            return data
+        if north is None or east is None:
+            self.add_error("north" if north is None else "east", _("Both coordinates are needed, or none."))
+            return data
+        try:
+            place = SYSTEMS[system].to_degrees(north, east) if system in SYSTEMS else (north, east)
+        except ValueError:
+            place = (0.0, 0.0)
+        (south, top), (west, right) = NORDIC_DEGREES
+        if not (south <= place[0] <= top and west <= place[1] <= right):
+            self.add_error(
+                "north",
+                _(
+                    "This is far outside the Nordic countries. Are north and east swapped, or is it another system?"
+                ),
+            )
+            return data
+        self.position = (round(place[0], 7), round(place[1], 7))
+        return data
+
+    @property
+    def row_values(self) -> dict[str, Any]:
+        """What the valid form says, as the point's columns."""
+        values = self.values
+        for name in ("system", "north", "east"):
+            values.pop(name)
+        latitude, longitude = self.position or (None, None)
+        return values | {"latitude": latitude, "longitude": longitude}
+
+
+_TEXTS: Final = tuple(
+    name for name in PointForm.base_fields if name not in ("seen", "system", "north", "east")
+)
+
+
+def current_values(own: MeteringPoint) -> dict[str, Any]:
+    """The point as its form shows it."""
+    return {name: getattr(own, name) for name in _TEXTS} | {
+        "system": WGS84, "north": own.latitude, "east": own.longitude,
+    }  # fmt: skip
+
+
+@page()
+def points(request: PageRequest) -> HttpResponse:
+    """The list of metering points."""
+    wanted = asked(request.GET, columns=(), sorts=SORTS, default="address")
+    found = holding(rows(request, MeteringPoint), POINT_COLUMNS, wanted.words)
+    sign = "-" if wanted.descending else ""
+    found = found.order_by(*(sign + name for name in SORTS[wanted.sort][1]), "pk")
+    pages = Pages(found.count(), wanted.page)
+    shown = list(found[wanted.offset : wanted.offset + ROWS_PER_PAGE])
+    meters: dict[int, list[Installation]] = {}
+    for one in (
+        Installation.objects.filter(point__in=shown, to_at=None)
+        .select_related("meter")
+        .order_by("role", "pk")
+    ):
+        meters.setdefault(one.point_id, []).append(one)
+    customers = {
+        one.point_id: one.customer
+        for one in Occupancy.objects.filter(point__in=shown, to_at=None).select_related("customer")
+    }
+    context = {
+        "rows": [(point, meters.get(point.pk, []), customers.get(point.pk)) for point in shown],
+        "asked": wanted,
+        "pages": pages,
+        "sorts": SORTS,
+    }
+    fragment = bool(request.htmx) and not request.htmx.boosted
+    return render(request, "pages/point_rows.html" if fragment else "pages/points.html", context)
+
+
+@page()
+def point(request: PageRequest, pk: int) -> HttpResponse:
+    """One metering point: where it is, its meters and customers through time, its consumption across them."""
+    own = find(request, MeteringPoint, pk)
+    installations = list(own.installations.select_related("meter").order_by("-from_at"))
+    spans = spans_of_point(own.pk)
+    main = next((one for one in installations if one.role == Installation.MAIN), None)
+    newest = latest(main.meter_id) if main else []
+    plane = None
+    if own.latitude is not None and own.longitude is not None:
+        plane = SYSTEMS["SWEREF 99 TM"].to_plane(own.latitude, own.longitude)
+    occupancies = list(own.occupancies.select_related("customer").order_by("-from_at"))
+    context: dict[str, Any] = {
+        "point": own,
+        "installations": installations,
+        "occupancies": occupancies,
+        "customer": next((one.customer for one in occupancies if one.to_at is None), None),
+        "plane": plane,
+        "degrees": _degrees(own),
+        "visit": any(getattr(own, name) for name in VISIT),
+        "has_main": any(one.to_at is None and one.role == Installation.MAIN for one in installations),
+    }
+    if spans and newest:
+        context |= consumption_of(request, spans, newest, reverse("point", args=[own.pk]))
+    return render(request, "pages/point.html", context)
+
+
+def _degrees(own: MeteringPoint) -> str:
+    """Latitude and longitude as maps take them."""
+    if own.latitude is None or own.longitude is None:
+        return ""
+    return f"{own.latitude:.6f}, {own.longitude:.6f}"
+
+
+@page(view=MANAGE, change=MANAGE)
+def add(request: PageRequest) -> HttpResponse:
+    """Make a metering point."""
+    form = PointForm(request.POST or None, request=request)
+    if request.method == "POST" and form.is_valid():
+        made = meter_points.create(MeteringPoint, request.utility, form.row_values, who(request))
+        messages.success(request, _("%(point)s is added.") % {"point": made})
+        return redirect("point", made.pk)
+    return render(
+        request, "pages/point_form.html", {"form": form, "point": None}, status=422 if form.errors else 200
+    )
+
+
+@page(view=MANAGE, change=MANAGE)
+def edit(request: PageRequest, pk: int) -> HttpResponse:
+    """Change a metering point."""
+    with transaction.atomic():
+        own = find(request, MeteringPoint, pk)
+        if request.method == "POST":
+            own = MeteringPoint.objects.select_for_update().get(pk=pk)
+        form = PointForm(request.POST or None, request=request, own=own, current=current_values(own))
+        if request.method == "POST" and form.is_valid():
+            change(own, form.row_values, who(request), "points.changed")
+            messages.success(request, _("%(point)s is saved.") % {"point": own})
+            return redirect("point", own.pk)
+    return render(
+        request, "pages/point_form.html", {"form": form, "point": own}, status=422 if form.errors else 200
+    )
