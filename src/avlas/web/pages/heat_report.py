@@ -78,6 +78,7 @@ MARKS: Final[dict[Mark, tuple[str, Promise, str]]] = {
 _WORST_SHOWN: Final = 20
 _SORTS: Final = ("address", "type", "serial", "volume", "energy", "inlet", "outlet", "difference", "excess")
 _CLASSES: Final = 16  # bars of the distribution, at most
+_FEWEST_DRAWN: Final = 5  # meters of which a distribution is worth drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +283,7 @@ def _distribution(found: HeatReport, lines: np.ndarray, report: str) -> dict[str
     """How many heating meters lie in each class of temperature."""
     figures = _of_report(found, report)[lines][found.found.mode[lines] == Mode.HEATING]
     figures = figures[np.isfinite(figures)]
-    if not figures.size:
+    if figures.size < _FEWEST_DRAWN:
         return {}
     low, high = (float(edge) for edge in np.quantile(figures, (0.01, 0.99)))
     step = next((size for size in (1, 2, 5, 10, 20, 50) if (high - low) / size < _CLASSES - 1), 100)
