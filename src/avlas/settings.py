@@ -138,6 +138,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "django_htmx",
     "csp",
     "avlas.system",
@@ -200,6 +201,8 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_ADAPTER = "avlas.web.account_adapter.AccountAdapter"
+ACCOUNT_RATE_LIMITS = {"reset_password": "20/m/ip,3/900s/key"}
+MFA_ADAPTER = "avlas.system.second_factor.Sealing"
 
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "avlas_cache"},

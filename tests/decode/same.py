@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from avlas.decode.batch import NONE, SECURITY_RANK, Columns, Keyring, batch, headers
-from avlas.decode.batch.columns import format_text, has_sensor_error, kind_of, other, seconds
+from avlas.decode.batch.columns import format_text, has_sensor_error, kind_of, other, other_json, seconds
 from avlas.decode.compact import Layouts
 from avlas.decode.errors import DecodeError
 from avlas.decode.single import telegram
@@ -77,7 +77,7 @@ def differences(columns: Columns, answers: Sequence[Telegram | DecodeError]) -> 
                 "counter": (
                     NONE if one.header.counter is None else one.header.counter, int(columns.counter[row])
                 ),
-                "other": (list(other(one).items()), list(columns.other(row).items())),
+                "other": (other_json(other(one)), columns.other(np.array([row]))[0]),
             }  # fmt: skip
         wrong = [f"{name}: {want!r} became {got!r}" for name, (want, got) in pairs.items() if want != got]
         if wrong:

@@ -250,7 +250,7 @@ def test_rows_may_be_chosen_and_columns_joined():
     for place, row in enumerate((14, 0, 7, 3)):
         assert _values(parts, place).keys() >= {c for c, v in _values(whole, row).items() if v == v}
         assert parts.kinds[parts.kind[place]] == whole.kinds[whole.kind[row]]
-        assert parts.other(place) == whole.other(row)
+        assert parts.other(np.array([place])) == whole.other(np.array([row]))
     assert len(parts.now) == 4
 
 

@@ -44,6 +44,7 @@ class Heard:
     at: datetime
     frame: bytes
     meter: SimulatedMeter | None = None
+    dbm: float = -70.0
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Desk:
                 self.collectors[collector].pk,
                 [one.frame for one in heard],
                 np.array([one.at.timestamp() for one in heard], np.float64),
-                np.full(len(heard), -70.0, np.float32),
+                np.array([one.dbm for one in heard], np.float32),
                 wired=wired,
             )
         )

@@ -148,9 +148,9 @@ def make_world(mark: str, seed: int) -> World:
     world.customer = Customer.objects.create(utility=utility, number=f"{mark}-1", name=f"{mark} Öberg")
     Occupancy.objects.create(point=world.point, customer=world.customer, from_at=now - timedelta(days=90))
     Installation.objects.create(point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60))
-    SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
     group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
+    SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
     world.jobs_and_messages()
     tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world
@@ -188,9 +188,10 @@ def _nothing_remembered() -> Iterator[None]:
     """What ingest keeps in memory belongs to the database of one test."""
     from avlas.meters import formats, layouts
     from avlas.meters.directory import Directory
+    from avlas.web.pages import meter_list
 
-    for known in (Directory, formats, layouts):
-        known.forget()
+    for forget in (Directory.forget, formats.forget, layouts.forget, meter_list.media_of.cache_clear):
+        forget()
     yield
-    for known in (Directory, formats, layouts):
-        known.forget()
+    for forget in (Directory.forget, formats.forget, layouts.forget):
+        forget()

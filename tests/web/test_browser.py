@@ -10,6 +10,7 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from avlas.meters.models import Meter, MeterState, State
+from avlas.reports.variables import VARIABLES
 from avlas.simulate.kem import KemMeter, kem_file
 from avlas.system.models import Delivery, JobRun
 
@@ -68,6 +69,12 @@ def every_address(north) -> list[str]:
     ]
     found.append(reverse("meter_install", args=[north.meters[1].pk]) + "?q=Nordby")
     found += [reverse("heard_one", args=[stranger.pk]), reverse("meter_telegrams", args=[north.meters[0].pk])]
+    found += [
+        reverse("meter_readings", args=[north.meters[1].pk]),
+        reverse("help"),
+        reverse("help_page", args=["decode"]),
+    ]
+    found += [reverse("meters") + "?columns=" + ".".join(one.code for one in VARIABLES)]
     found += [reverse(name, args=[north.job.pk]) for name in ("job", "job_edit", "job_delete")]
     found += [
         reverse("job_run", args=[north.job.pk, north.run.pk]),

@@ -23,7 +23,8 @@ from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, Use
 # Pages anybody may see, and those that are not about a utility's rows.
 OPEN = {
     "account_login", "account_logout", "account_inactive", "signin_link", "set_language", "theme",
-    "account_change_password", "choose_password", "map_area",
+    "account_change_password", "choose_password", "map_area", "help_page",
+    "account_second_factor", "account_forgotten",
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
@@ -137,7 +138,7 @@ def test_who_is_not_signed_in_sees_the_sign_in_page(north, client):
 CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "receiver_delete", "import_file",
            "key_import", "key_add", "key_test", "key_delete", "job_run_now", "job_switch", "job_add", "job_edit",
            "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
-           "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "roles",
+           "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "user_second_factor", "roles",
            "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
            "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
            "point_add", "point_edit", "point_move", "customer_add", "customer_edit",

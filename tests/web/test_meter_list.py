@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
@@ -23,6 +24,7 @@ from avlas.meters.models import (
     MeteringPoint,
     MeterState,
     Occupancy,
+    Quality,
     Reading,
     State,
 )
@@ -333,6 +335,39 @@ def test_what_is_done_to_chosen_meters(north, sign_in):
     client.post(reverse("group_delete", args=[choice[1:]]))
     assert "finns inte längre" in press(client, f"add:{choice}", meter=[first]).content.decode()
     assert "finns inte längre" in client.get(f"{reverse('meters')}?group={choice}").content.decode()
+
+
+def test_a_meters_readings_as_they_are_kept(north, sign_in):
+    client = sign_in(north.user)
+    meter = north.meters[1]
+    address = reverse("meter_readings", args=[meter.pk])
+    assert press(client, "readings", meter=[meter.pk]).request["PATH_INFO"] == address
+    kept = Reading.objects.filter(meter=meter)
+    answer = client.get(address)
+    assert answer.context["pages"].total == kept.count() > 5
+    newest = kept.latest("slot_at")
+    with translation.override("sv"):
+        text = answer.content.decode()
+        assert formats.number(int(newest.energy_heat_kwh)) in text
+        assert formats.date_time(newest.heard_at, ZoneInfo("Europe/Stockholm")) in text
+    assert any(line.info for line in answer.context["lines"])  # info code 8
+    logged = client.get(address, {"kind": "logged"})
+    assert {line.kind for line in logged.context["lines"]} == {"lagrad av mätaren"}
+    day = newest.slot_at.date().isoformat()
+    assert client.get(address, {"from": "2001-01-01", "to": "2001-01-02"}).context["pages"].total == 0
+    assert "Vänd på datumen" in client.get(address, {"from": day, "to": "2001-01-02"}).content.decode()
+    assert (
+        client.get(address, {"from": "9999-99-99", "to": "x", "kind": "y", "page": "999"}).status_code == 200
+    )
+    Reading.objects.filter(meter=meter, slot_at=newest.slot_at, kind=newest.kind).update(
+        quality=int(Quality.VOIDED | Quality.IMPLAUSIBLE)
+    )
+    lines = client.get(address, {"file": "csv"}).content.decode("utf-8-sig").strip().split("\r\n")
+    assert lines[0].startswith("Tid;Ursprung;Väg;Värmeenergi E1 (kWh);")
+    assert len(lines) == kept.count() + 1
+    assert lines[1].endswith('"orimligt; tagen ur bruk"')
+    file = client.get(address, {"file": "xlsx", "from": day})
+    assert openpyxl.load_workbook(io.BytesIO(file.content)).active.max_row > 1
 
 
 def test_priority_meters_are_few_and_ingest_hears_of_them(north, sign_in, settings):

@@ -150,7 +150,7 @@ class Assembler:
     def add(self, frame: bytes) -> bytes | None:
         """One frame in, a whole message out; None while parts are missing."""
         at = afl_offset(frame)
-        if at is None:
+        if at is None or at + 4 > len(frame) or Afl(frame[at + 2] | frame[at + 3] << 8).whole:
             return frame
         sender = frame[2:HEADER_LENGTH]
         begun = self._open.get(sender)
@@ -158,8 +158,6 @@ class Assembler:
         try:
             header, stop, _ = parse(frame, at, len(frame), kind and kind & 0x0F)
         except HeaderError:
-            return frame
-        if header.whole:
             return frame
         if header.fragment == 1:
             if len(self._open) >= _MAX_OPEN:

@@ -29,8 +29,9 @@ MODE_NAMES = {
     10: "mode 10 (AES-CCM)",
     13: "mode 13 (TLS)",
 }
-_ENCRYPTION, _AUTHENTICATION = 0x00, 0x01
-_KDF_PADDING = b"\x07" * 7
+ENCRYPTION, AUTHENTICATION = 0x00, 0x01  # what a key is derived for
+KDF_PADDING = b"\x07" * 7
+_FROM_ZEROS = CBC(bytes(BLOCK))
 
 
 def check_length(key: bytes) -> None:
@@ -39,19 +40,19 @@ def check_length(key: bytes) -> None:
         raise WrongKey(f"the key has {len(key)} bytes; AES-128 needs {KEY_LENGTH} (32 hexadecimal digits)")
 
 
-def _cbc(key: bytes, initial: bytes, content: bytes) -> bytes:
-    decryptor = Cipher(AES(key), CBC(initial)).decryptor()
+def _decrypted(key: bytes, mode: CBC, content: bytes) -> bytes:
+    decryptor = Cipher(AES(key), mode).decryptor()
     return decryptor.update(content) + decryptor.finalize()
 
 
 def mode_5(key: bytes, sender: bytes, access_number: int, content: bytes) -> bytes:
     """AES-128-CBC; ``sender`` is the meter's eight address bytes in link order."""
-    return _cbc(key, sender + bytes([access_number]) * 8, content)
+    return _decrypted(key, CBC(sender + bytes([access_number]) * 8), content)
 
 
 def mode_7(key: bytes, content: bytes) -> bytes:
     """AES-128-CBC with a derived key and an initial vector of zeros."""
-    return _cbc(key, bytes(BLOCK), content)
+    return _decrypted(key, _FROM_ZEROS, content)
 
 
 def ell_ctr(key: bytes, sender: bytes, control: int, session: bytes, content: bytes) -> bytes:
@@ -69,17 +70,17 @@ def cmac(key: bytes, message: bytes) -> bytes:
 
 
 def _derived(key: bytes, purpose: int, counter: int, identification: bytes) -> bytes:
-    return cmac(key, bytes([purpose]) + counter.to_bytes(4, "little") + identification + _KDF_PADDING)
+    return cmac(key, bytes([purpose]) + counter.to_bytes(4, "little") + identification + KDF_PADDING)
 
 
 def encryption_key(key: bytes, counter: int, identification: bytes) -> bytes:
     """Kenc of key derivation function A for messages from the meter (OMS volume 2, clause 9.5)."""
-    return _derived(key, _ENCRYPTION, counter, identification)
+    return _derived(key, ENCRYPTION, counter, identification)
 
 
 def authentication_key(key: bytes, counter: int, identification: bytes) -> bytes:
     """Kmac of key derivation function A for messages from the meter."""
-    return _derived(key, _AUTHENTICATION, counter, identification)
+    return _derived(key, AUTHENTICATION, counter, identification)
 
 
 def mac_fits(key: bytes, message: bytes, mac: bytes) -> bool:

@@ -22,6 +22,7 @@ from avlas.meters.models import Generation, MeterAddress
 if TYPE_CHECKING:
     from avlas.decode.types import Address
 
+_STRANGERS_SLOT = 3600  # seconds
 _MOST_STRANGERS = 200_000  # met, before all are forgotten: noise invents addresses without end
 
 
@@ -68,7 +69,7 @@ class Directory:
         self.address: list[int] = []
         self.text: list[str] = []
         self.meter_id, self.clock_offset, self.state_id = (np.zeros(64, np.int64) for _ in range(3))
-        self.slot_seconds = np.ones(64, np.int64)
+        self.slot_seconds = np.full(64, _STRANGERS_SLOT, np.int64)
         self.contested, self.nameless, self._has_key = (np.zeros(64, bool) for _ in range(3))
 
     @classmethod
@@ -131,7 +132,7 @@ class Directory:
             for name in ("meter_id", "clock_offset", "state_id", "slot_seconds", "contested", "nameless",
                          "_has_key"):  # fmt: skip
                 column = getattr(self, name)
-                more = np.full(len(column), name == "slot_seconds", column.dtype)
+                more = np.full(len(column), _STRANGERS_SLOT if name == "slot_seconds" else 0, column.dtype)
                 setattr(self, name, np.concatenate([column, more]))
         self.address.append(number)
         self.text.append(number.to_bytes(8, "little").hex().upper())

@@ -305,13 +305,19 @@ def _count_ordinary(judgement: _Judgement, locked: _Locked, kept: Kept, result: 
     fresh[0][at], fresh[1][at], fresh[2][at] = (
         ordinary.fresh.secured, ordinary.fresh.counter, ordinary.fresh.counter_at,
     )  # fmt: skip
-    moved = (locked.rows.meter_id[address] != owned.meter_id[last]) | (
-        locked.rows.collector_id[address] != owned.telegrams.collector_id
-    )
+    given = locked.rows.meter_id[address] != owned.meter_id[last]
+    by_another = locked.rows.collector_id[address] != owned.telegrams.collector_id
+    slot = np.full(count, NONE, np.int64)
+    slot[address] = owned.slot_at[last]
+    latest_slot = rows[owned.slot_at[rows] == slot[which[rows]]]
+    strongest = np.full(count, np.nan)
+    np.fmax.at(strongest, which[latest_slot], owned.telegrams.rssi_dbm[latest_slot])
     read_at = np.where(latest >= 0, kept.heard_at[latest] if len(kept) else NONE, NONE)
     Sightings(
-        locked.rows.id[address], owned.meter_id[last], moved, heard, heard - read, locked.first_heard_at[address],
-        owned.heard_at[last], owned.telegrams.rssi_dbm[last].astype(np.float64), read, read_at[address],
+        locked.rows.id[address], owned.meter_id[last], given, by_another, heard, heard - read,
+        locked.first_heard_at[address], owned.heard_at[last], owned.slot_at[last],
+        owned.slot_at[last] + owned.directory.slot_seconds[owned.handle[last]], strongest[address], read,
+        read_at[address],
         names[0, address].tolist(), names[1, address].tolist(), names[2, address].tolist(), info[address],
         info_at[address], clock_error[address], *(one[address] for one in fresh),
     ).write(owned.telegrams.collector_id)  # fmt: skip
@@ -324,10 +330,11 @@ def _sightings(judgement: _Judgement, result: IngestResult) -> dict[str, Sightin
     rows = np.flatnonzero((owned.handle >= 0) & (~owned.mine | judgement.ordinary.careful))
     rows = rows[np.argsort(owned.heard_at[rows], kind="stable")]
     found: dict[str, Sighting] = {}
-    for row, handle, at, dbm, meter_id, mine, announced in zip(
+    for row, handle, at, dbm, meter_id, mine, announced, slot, seconds in zip(
         rows.tolist(), owned.handle[rows].tolist(), owned.heard_at[rows].tolist(),
         owned.telegrams.rssi_dbm[rows].tolist(), owned.meter_id[rows].tolist(), owned.mine[rows].tolist(),
-        owned.heads.security[rows].tolist(), strict=True,
+        owned.heads.security[rows].tolist(), owned.slot_at[rows].tolist(),
+        directory.slot_seconds[owned.handle[rows]].tolist(), strict=True,
     ):  # fmt: skip
         one = found.get(directory.text[handle])
         if one is None:
@@ -335,9 +342,7 @@ def _sightings(judgement: _Judgement, result: IngestResult) -> dict[str, Sightin
                 address_of(directory.address[handle]), meter_id or None, first_heard_at=at
             )
         rssi = None if dbm != dbm else dbm  # noqa: PLR0124 - NaN alone differs from itself
-        one.heard += 1
-        if at >= one.last_heard_at:
-            one.last_heard_at, one.rssi_dbm = at, rssi
+        one.hear(at, slot, slot + seconds, rssi)
         security = SECURITY_NAMES[announced]
         if not mine:
             state = State.CONTESTED if meter_id else State.UNKNOWN_METER

@@ -385,7 +385,8 @@ class MeterState(models.Model):
     last_heard_at = UtcSecondsField()
     noted_at = UtcSecondsField(default=0)  # when a telegram of it last came in, however old that telegram was
     last_read_at = UtcSecondsField(null=True, blank=True)
-    last_collector = models.ForeignKey(Collector, models.SET_NULL, null=True, blank=True)
+    # Of what all collectors heard in the newest slot the strongest signal, and who heard it so.
+    last_collector = models.ForeignKey(Collector, models.SET_NULL, null=True, blank=True, db_index=False)
     rssi_dbm = models.FloatField(null=True, blank=True)
     state = models.SmallIntegerField(default=State.UNKNOWN_METER)  # of the newest telegram looked into
     state_at = UtcSecondsField(null=True, blank=True)
@@ -407,11 +408,8 @@ class MeterState(models.Model):
     recent = models.JSONField(default=list, blank=True)  # meters that are not ours: the last three telegrams
 
     class Meta:
+        # No index on what every batch changes: it would cost ingest more than it saves the pages (see migration 0005).
         constraints: ClassVar = [models.UniqueConstraint(fields=["utility", "address"], name="state_address")]
-        indexes: ClassVar = [
-            models.Index(fields=["utility", "last_heard_at"], name="state_heard"),
-            models.Index(fields=["meter"], name="state_meter"),
-        ]
 
 
 class Format(models.Model):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db import connection
 
-from avlas.decode.batch import FLOAT_CODES, NONE
+from avlas.decode.batch import FLOAT_CODES, NONE, other_json
 from avlas.decode.registers import CODES
 from avlas.meters import column_store, formats
 from avlas.meters.models import Kind, Quality, State
@@ -35,7 +35,6 @@ WIRED_BIT = 1 << 24  # of a class code
 _CLASS_BITS = 25
 _NEAR = 7 * 86400  # so far back PostgreSQL looks for a meter's newest reading before it asks all partitions
 _EVER = 1 << 60
-_TEXTS = 20_000  # remembered
 _FEW = 32  # rows with the same empty columns that are not worth a statement of their own
 
 Slot = tuple[int, int]  # meter_id, slot_at
@@ -279,6 +278,8 @@ def write_telegrams(kept: Kept, collector_id: int, *, new: bool) -> None:
 class Readings:
     """The live readings of some slots, being filled. Columns by slot, in the order of meter and slot."""
 
+    _COMPARED = ("heard_at", "source", "quality", "info_code", "spec", "other")
+
     def __init__(self, meter: np.ndarray, slot: np.ndarray) -> None:
         """Load what there is of these slots (distinct and sorted)."""
         count = len(meter)
@@ -289,7 +290,7 @@ class Readings:
         self.info_code = np.full(count, NONE, np.int64)
         self.spec = np.full(count, -1, np.int64)  # which of ``specs``
         self.specs: list[str] = []
-        self.other: dict[int, dict[str, Any]] = {}
+        self.other = np.full(count, "", object)  # JSON
         self.exists = np.zeros(count, bool)
         self._numbers: dict[str, int] = {}
         self._load()
@@ -320,7 +321,7 @@ class Readings:
                 else:
                     self.values[code][place] = value
             if other:
-                self.other[place] = json.loads(other)
+                self.other[place] = other_json(json.loads(other))  # PostgreSQL orders it its own way
 
     def fill(self, kept: Kept, columns: Columns, anew: Collection[Slot]) -> np.ndarray:
         """Fill the slots from telegrams that were read, in the order heard; tell which rows changed (mask).
@@ -353,10 +354,7 @@ class Readings:
             self.info_code[at] = np.where(info == NONE, columns.info_code[place], info)
             self.quality[at] |= np.where(columns.sensor_error[place], int(Quality.SENSOR_ERROR), 0)
             self._merge_specs(at, numbers[columns.now.format[spot]])
-            for number, one in zip(at.tolist(), place.tolist(), strict=True):
-                said = columns.other(one)
-                if said:
-                    self.other[number] = {**said, **self.other.get(number, {})}
+            self._merge_others(at, columns.other(place))
         return ~self.exists if before is None else self._changed(before)
 
     def write(self, changed: np.ndarray) -> None:
@@ -384,9 +382,9 @@ class Readings:
         info = self.info_code[rows]
         if codes is FLOAT_CODES or (info != NONE).any():
             columns["info_code"] = column_store.nullable(info)
-        other = [self.other.get(row) for row in rows.tolist()] if self.other else []
+        other = [one or None for one in self.other[rows].tolist()]
         if codes is FLOAT_CODES or any(other):
-            columns["other"] = [_other_text(one) for one in other] if other else [None] * len(rows)
+            columns["other"] = other
         return columns
 
     def _alike(self, rows: np.ndarray) -> list[tuple[np.ndarray, Sequence[str]]]:
@@ -420,6 +418,12 @@ class Readings:
             number = self._number(formats.merged(self.specs[mine], self.specs[theirs]))
             self.spec[at[(old == mine) & (new == theirs)]] = number
 
+    def _merge_others(self, at: np.ndarray, new: np.ndarray) -> None:
+        old = self.other[at]
+        self.other[at] = np.where(old == "", new, old)
+        for place in np.flatnonzero((old != "") & (new != "") & (old != new)).tolist():
+            self.other[at[place]] = other_json({**json.loads(new[place]), **json.loads(old[place])})
+
     def _places(self, keys: Collection[Slot]) -> list[int]:
         if not keys:
             return []
@@ -430,47 +434,24 @@ class Readings:
         """Take out what filled a row. By which road the first telegram came stays, unless an earlier one comes."""
         self.quality[place] &= KEPT_BITS
         self.info_code[place], self.spec[place] = NONE, -1
-        self.other.pop(place, None)
+        self.other[place] = ""
         for column in self.values.values():
             column[place] = np.nan
 
     def _copy(self) -> dict[str, Any]:
         return {
             "values": {code: column.copy() for code, column in self.values.items()},
-            "other": dict(self.other),
-            **{
-                name: getattr(self, name).copy()
-                for name in ("heard_at", "source", "quality", "info_code", "spec")
-            },
+            **{name: getattr(self, name).copy() for name in self._COMPARED},
         }
 
     def _changed(self, before: dict[str, Any]) -> np.ndarray:
         changed = np.zeros(len(self.meter), bool)
-        for name in ("heard_at", "source", "quality", "info_code", "spec"):
+        for name in self._COMPARED:
             changed |= getattr(self, name) != before[name]
         for code, column in self.values.items():
             old = before["values"][code]
             changed |= (column != old) & ~(np.isnan(column) & np.isnan(old))
-        for row in np.flatnonzero(~changed & self.exists).tolist():
-            changed[row] = self.other.get(row) != before["other"].get(row)
         return changed
-
-
-_other_texts: dict[str, str] = {}  # meters of a type say much the same
-
-
-def _other_text(other: dict[str, Any] | None) -> str | None:
-    """Give ``other`` as the column holds it."""
-    if not other:
-        return None
-    shown = repr(other)
-    found = _other_texts.get(shown)
-    if found is None:
-        found = json.dumps(other, ensure_ascii=False, sort_keys=True)
-        if len(_other_texts) >= _TEXTS:
-            _other_texts.clear()
-        _other_texts[shown] = found
-    return found
 
 
 class Newest:

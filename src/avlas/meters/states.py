@@ -23,7 +23,7 @@ from avlas.meters import column_store
 from avlas.meters.models import MeterState, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from avlas.decode.types import Address
     from avlas.meters.directory import Directory
@@ -41,18 +41,30 @@ COUNTED = {
 }
 
 _TABLE = "meters_meterstate"
-_LOCKED = ("id", "address", "secured", "counter", "counter_at", "meter_id", "last_collector_id")
+_LOCKED_INTEGERS = ("id", "secured", "counter", "counter_at", "meter_id", "last_collector_id")
+_LOCKED = (
+    "address", "id", "secured", f"COALESCE(counter, {NONE})", f"COALESCE(counter_at, {NONE})",
+    "COALESCE(meter_id, 0)", "COALESCE(last_collector_id, 0)",
+)  # fmt: skip
 # How a row is changed; new_x is what the batch says (see Sightings.write).
-_MOVED = {  # rarely needed, and SQLite's dearest part: three indexes and two foreign keys
-    "meter_id": "new_meter_id",
-    "last_collector_id": "CASE WHEN new_last >= last_heard_at THEN new_collector ELSE last_collector_id END",
+_GIVEN = {"meter_id": "new_meter_id"}  # rarely needed, and dear: an index and a foreign key
+# Of the newest slot the strongest signal counts, with the collector that heard it; of equal ones the first collector.
+_UNKNOWN_DBM = -999.0
+_IS_STRONGER = (
+    "new_slot > last_heard_at OR (new_next_slot > last_heard_at AND"
+    f" (COALESCE(new_rssi, {_UNKNOWN_DBM}) > COALESCE(rssi_dbm, {_UNKNOWN_DBM}) OR"
+    f" (COALESCE(new_rssi, {_UNKNOWN_DBM}) = COALESCE(rssi_dbm, {_UNKNOWN_DBM})"
+    " AND new_collector < COALESCE(last_collector_id, new_collector + 1))))"
+)
+_BY_ANOTHER = {  # looks whether there is such a collector: only where another stands in the row
+    "last_collector_id": f"CASE WHEN {_IS_STRONGER} THEN new_collector ELSE last_collector_id END"
 }
 _HEARD = {
     "noted_at": "new_now",
     "heard": "heard + new_heard",
     "surplus": "surplus + new_surplus",
     "first_heard_at": "CASE WHEN new_first < first_heard_at THEN new_first ELSE first_heard_at END",
-    "rssi_dbm": "CASE WHEN new_last >= last_heard_at THEN new_rssi ELSE rssi_dbm END",
+    "rssi_dbm": f"CASE WHEN {_IS_STRONGER} THEN new_rssi ELSE rssi_dbm END",
     "last_heard_at": "CASE WHEN new_last >= last_heard_at THEN new_last ELSE last_heard_at END",
     "recent": "'[]'",
 }
@@ -182,7 +194,9 @@ class Sighting:
     counts: dict[State, int] = field(default_factory=dict)
     first_heard_at: int = 0
     last_heard_at: int = -1
-    rssi_dbm: float | None = None
+    slot: int = -1  # when the slot of the last one began, and the next does
+    next_slot: int = -1
+    rssi_dbm: float | None = None  # the strongest of that slot
     security: str = ""
     state: State = State.UNKNOWN_METER
     state_at: int = -1
@@ -196,6 +210,22 @@ class Sighting:
     recent: list[tuple[int, float | None, str]] = field(
         default_factory=list
     )  # heard_at, dBm, hex: strangers'
+
+    def hear(self, heard_at: int, slot: int, next_slot: int, rssi_dbm: float | None) -> None:
+        """Count a telegram, not heard before those counted already."""
+        self.heard += 1
+        stronger = rssi_dbm is not None and (self.rssi_dbm is None or rssi_dbm > self.rssi_dbm)
+        if slot > self.slot or stronger:
+            self.rssi_dbm = rssi_dbm
+        self.last_heard_at, self.slot, self.next_slot = heard_at, slot, next_slot
+
+    def is_stronger(self, row: Mapping[str, Any], collector_id: int) -> bool:
+        """Like ``_IS_STRONGER``, of the row as it was."""
+        if self.slot > row["last_heard_at"]:
+            return True
+        mine, theirs = (_UNKNOWN_DBM if dbm is None else dbm for dbm in (self.rssi_dbm, row["rssi_dbm"]))
+        first = row["last_collector_id"] is None or collector_id < row["last_collector_id"]
+        return self.next_slot > row["last_heard_at"] and (mine > theirs or (mine == theirs and first))
 
     def remember(self, heard_at: int, rssi_dbm: float | None, frame: bytes) -> None:
         """Keep a telegram of a meter that is not ours, the last three of them."""
@@ -223,33 +253,30 @@ class Rows:
     @classmethod
     def load(cls, directory: Directory, handles: np.ndarray) -> Rows:
         """Give the rows of the addresses with these handles (distinct, rising), found by id where it is known."""
-        texts = [directory.text[handle] for handle in handles.tolist()]
-        place_of = {one: place for place, one in enumerate(directory.state_id[handles].tolist()) if one}
-        rows = _select_ids(directory.utility_id, np.array(sorted(place_of), np.int64), "")
+        ids = directory.state_id[handles]
+        texts, columns = _select_ids(directory.utility_id, np.sort(ids[ids > 0]), "")
+        at = _places(ids, columns[0])
         # an id may be remembered from a transaction that was rolled back
-        found = [(place_of[row[0]], row) for row in rows if texts[place_of[row[0]]] == row[1]]
-        if len(found) < len(handles):
-            known = {place for place, _ in found}
-            missing = {text: place for place, text in enumerate(texts) if place not in known}
-            rows = _select(directory.utility_id, sorted(missing), _LOCKED)
-            found += [(missing[row[1]], row) for row in rows]
-            there = cls.of(handles, found)
-            directory.state_id[handles] = there.id
-            return there
-        return cls.of(handles, found)
+        expected = [directory.text[handle] for handle in handles[at].tolist()]
+        right = np.array([one == text for one, text in zip(texts, expected, strict=True)], bool)
+        found = cls.of(handles, at[right], columns[:, right])
+        missing = np.flatnonzero(found.id == 0)
+        if not missing.size:
+            return found
+        place_of = {directory.text[handles[place]]: place for place in missing.tolist()}
+        texts, more = _columns_of(_select(directory.utility_id, sorted(place_of), _LOCKED))
+        new = np.array([place_of[text] for text in texts], np.int64)
+        found = cls.of(handles, np.append(at[right], new), np.hstack([columns[:, right], more]))
+        directory.state_id[handles] = found.id
+        return found
 
     @classmethod
-    def of(cls, handles: np.ndarray, found: list[tuple[int, tuple[Any, ...]]]) -> Rows:
-        """Give the columns of rows found, each with its place among ``handles``."""
-        columns = [np.full(len(handles), empty, np.int64) for empty in (0, 0, NONE, NONE, 0, 0)]
-        if found:
-            places, rows = zip(*found, strict=True)
-            at = np.array(places, np.int64)
-            ids, _texts, *rest = zip(*rows, strict=True)
-            for column, values in zip(columns, (ids, *rest), strict=True):
-                there = np.array([one is not None for one in values], bool)
-                column[at[there]] = [one for one in values if one is not None]
-        return cls(columns[0], Freshnesses(handles, *columns[1:4]), columns[4], columns[5])
+    def of(cls, handles: np.ndarray, at: np.ndarray, columns: np.ndarray) -> Rows:
+        """Give rows found (columns as of ``_LOCKED``, without the address), each at its place among ``handles``."""
+        all_ = np.zeros((len(_LOCKED_INTEGERS), len(handles)), np.int64)
+        all_[_LOCKED_INTEGERS.index("counter")] = all_[_LOCKED_INTEGERS.index("counter_at")] = NONE
+        all_[:, at] = columns
+        return cls(all_[0], Freshnesses(handles, *all_[1:4]), all_[4], all_[5])
 
 
 def lock(
@@ -269,10 +296,9 @@ def lock(
             continue
         if connection.vendor != "postgresql":  # SQLite has one writer at a time anyway
             return rows
-        held = _select_ids(directory.utility_id, np.sort(rows.id), " ORDER BY id FOR NO KEY UPDATE")
-        if len(held) == len(handles):  # else one was forgotten a moment ago
-            place_of = {one: place for place, one in enumerate(rows.id.tolist())}
-            return Rows.of(handles, [(place_of[row[0]], row) for row in held])
+        _, held = _select_ids(directory.utility_id, np.sort(rows.id), " ORDER BY id FOR NO KEY UPDATE")
+        if held.shape[1] == len(handles):  # else one was forgotten a moment ago
+            return Rows.of(handles, _places(rows.id, held[0]), held)
 
 
 def _make(directory: Directory, handles: list[int], first_heard_at: list[int]) -> None:
@@ -322,12 +348,15 @@ class Sightings:
 
     id: np.ndarray
     meter_id: np.ndarray
-    moved: np.ndarray  # bool: the row tells another meter or collector
+    given: np.ndarray  # bool: the row tells another meter
+    by_another: np.ndarray  # bool: the row tells another collector
     heard: np.ndarray
     surplus: np.ndarray
     first_heard_at: np.ndarray
     last_heard_at: np.ndarray
-    rssi_dbm: np.ndarray  # float64, NaN: unknown
+    slot: np.ndarray  # when the slot of the last one began
+    next_slot: np.ndarray
+    rssi_dbm: np.ndarray  # float64: the strongest of that slot, NaN: unknown
     read: np.ndarray
     last_read_at: np.ndarray
     security: list[str]
@@ -342,23 +371,18 @@ class Sightings:
 
     def write(self, collector_id: int) -> None:
         """Add it all to the rows."""
-        rows = np.flatnonzero(self.moved)
-        columns: dict[str, np.ndarray | list[str]] = {
-            "id": self.id[rows],
-            "meter_id": self.meter_id[rows],
-            "last": self.last_heard_at[rows],
-            "collector": np.full(len(rows), collector_id, np.int64),
-        }
-        column_store.change(connection, _TABLE, _MOVED, columns)
+        given = {"id": self.id[self.given], "meter_id": self.meter_id[self.given]}
+        column_store.change(connection, _TABLE, _GIVEN, given)
+        by_another = self._signal(np.flatnonzero(self.by_another), collector_id)
+        column_store.change(connection, _TABLE, _BY_ANOTHER, by_another)
         for read, assignments in ((False, _HEARD), (True, _HEARD | _READ)):
             rows = np.flatnonzero((self.read > 0) == read)
-            columns = {
-                "id": self.id[rows],
+            columns: dict[str, np.ndarray | list[str]] = {
+                **self._signal(rows, collector_id),
                 "heard": self.heard[rows],
                 "surplus": self.surplus[rows],
                 "first": self.first_heard_at[rows],
                 "last": self.last_heard_at[rows],
-                "rssi": self.rssi_dbm[rows],
                 "now": np.full(len(rows), int(time.time()), np.int64),
             }
             if read:
@@ -376,6 +400,16 @@ class Sightings:
                     "counter_at": self.counter_at[rows],
                 }
             column_store.change(connection, _TABLE, assignments, columns)
+
+    def _signal(self, rows: np.ndarray, collector_id: int) -> dict[str, np.ndarray]:
+        """What ``_IS_STRONGER`` asks about."""
+        return {
+            "id": self.id[rows],
+            "slot": self.slot[rows],
+            "next_slot": self.next_slot[rows],
+            "rssi": self.rssi_dbm[rows],
+            "collector": np.full(len(rows), collector_id, np.int64),
+        }
 
 
 def write_states(
@@ -400,10 +434,25 @@ def write_states(
     column_store.update(connection, _TABLE, columns, "id")
 
 
-def _select_ids(utility_id: int, ids: np.ndarray, end: str) -> list[tuple[Any, ...]]:
-    return column_store.fetch_ids(
-        connection, _TABLE, ids, _LOCKED, f" AND utility_id = {int(utility_id)}{end}"
+def _places(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where each of ``wanted`` stands among ``ids``."""
+    order = np.argsort(ids)
+    found: np.ndarray = order[np.searchsorted(ids, wanted, sorter=order)]
+    return found
+
+
+def _select_ids(utility_id: int, ids: np.ndarray, end: str) -> tuple[Sequence[str], np.ndarray]:
+    """Addresses, and the integer columns of ``_LOCKED``."""
+    return _columns_of(
+        column_store.fetch_ids(connection, _TABLE, ids, _LOCKED, f" AND utility_id = {int(utility_id)}{end}")
     )
+
+
+def _columns_of(rows: list[tuple[Any, ...]]) -> tuple[Sequence[str], np.ndarray]:
+    if not rows:
+        return (), np.zeros((len(_LOCKED_INTEGERS), 0), np.int64)
+    texts, *columns = zip(*rows, strict=True)
+    return texts, np.array(columns, np.int64)
 
 
 def _select(utility_id: int, addresses: list[str], columns: Iterable[str]) -> list[tuple[Any, ...]]:
@@ -426,9 +475,9 @@ def _add(
     if one.state_at >= (-1 if row["state_at"] is None else row["state_at"]) and one.state_at >= 0:
         row["state"], row["state_at"], row["problem"] = int(one.state), one.state_at, one.problem[:300]
         row["security"] = one.security or row["security"]
-    if one.last_heard_at >= row["last_heard_at"]:
-        row["last_heard_at"], row["rssi_dbm"] = one.last_heard_at, one.rssi_dbm
-        row["last_collector_id"] = collector_id
+    if one.is_stronger(row, collector_id):
+        row["rssi_dbm"], row["last_collector_id"] = one.rssi_dbm, collector_id
+    row["last_heard_at"] = max(row["last_heard_at"], one.last_heard_at)
     last_read_at = -1 if row["last_read_at"] is None else row["last_read_at"]
     if one.info_code is not None and one.info_at >= last_read_at:
         row["info_code"] = one.info_code

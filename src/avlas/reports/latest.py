@@ -51,7 +51,7 @@ def latest(meter_id: int) -> list[Latest]:
         for code in BY_CODE:
             value = getattr(row, code)
             if value is not None and code not in found:
-                found[code] = _latest(code, value, sent, at, row.kind, row.quality)
+                found[code] = as_read(code, value, sent, at, row.kind, row.quality)
     return [found[register.code] for register in REGISTERS if register.code in found]
 
 
@@ -93,12 +93,13 @@ def _look(
         at = datetime.fromtimestamp(heard_at if kind == Kind.LIVE else slot_at, UTC)
         for code, value in zip(codes, values, strict=True):
             if value is not None and code not in mine:
-                mine[code] = _latest(code, value, sent, at, kind, quality)
+                mine[code] = as_read(code, value, sent, at, kind, quality)
 
 
-def _latest(
+def as_read(
     code: str, value: Any, sent: dict[str, tuple[str, int]], at: datetime, kind: int, quality: int
 ) -> Latest:
+    """Give a register's value of one reading, with what its format says of it (meters.formats.parse)."""
     register = BY_CODE[code]
     unit, decimals = sent.get(code, (register.unit, register.decimals))
     figure = as_sent(value, unit, decimals) if code in sent else value

@@ -1,4 +1,4 @@
-"""What a utility keeps of its reports: how they were asked for, and what it calls good, poor and bad."""
+"""What a utility keeps of its reports: how they were asked for, and what it calls good and poor."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
-from django.utils.translation import gettext_lazy as _
 
 from avlas.system.models import User, Utility
 
@@ -62,7 +61,7 @@ class PerformanceLevel(models.Model):
     """Below which share of expected readings a meter is read badly."""
 
     utility = models.OneToOneField(Utility, models.CASCADE, primary_key=True)
-    bad_below_percent = models.FloatField(_("bad below (%)"), default=90.0)
+    bad_below_percent = models.FloatField(default=90.0)
 
     class Meta:
         constraints: ClassVar = [

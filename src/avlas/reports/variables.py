@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 
 _METERS_AT_ONCE: Final = 2000
+_STATE_FIELDS: Final = (
+    "meter_id", "last_heard_at", "last_read_at", "last_collector", "rssi_dbm", "state", "security", "heard",
+    "info_code",
+)  # fmt: skip
+"""What variables look at in a meter's state."""
 
 
 @dataclass(slots=True)
@@ -209,34 +214,37 @@ def chosen(codes: Iterable[str]) -> list[Variable]:
 def fetch(meter_ids: Sequence[int], variables: Iterable[Variable]) -> list[Facts]:
     """Give what ``variables`` need to know of these meters, in this order, in a few queries however many they are.
 
-    Whose meters they are must have been tested; ids that are not there are left out.
+    The meter itself and where it is are always there. Whose meters they are must have been tested; ids that are not
+    there are left out.
     """
-    codes = {one.code for one in variables}
-    registers = [code for code in BY_CODE if code in codes]
+    wanted = list(variables)
     found: dict[int, Facts] = {}
     for start in range(0, len(meter_ids), _METERS_AT_ONCE):
-        found |= _some(meter_ids[start : start + _METERS_AT_ONCE], codes, registers)
+        found |= _some(meter_ids[start : start + _METERS_AT_ONCE], wanted)
     return [found[pk] for pk in meter_ids if pk in found]
 
 
-def _some(ids: Sequence[int], codes: set[str], registers: Sequence[str]) -> dict[int, Facts]:
-    found = {meter.pk: Facts(meter) for meter in Meter.objects.filter(pk__in=ids)}
+def _some(ids: Sequence[int], wanted: Sequence[Variable]) -> dict[int, Facts]:
+    codes, parts = {one.code for one in wanted}, {one.part for one in wanted}
+    found = {meter.pk: Facts(meter) for meter in Meter.objects.filter(pk__in=ids).defer("config")}
     points: dict[int, list[Facts]] = {}
     for installation in Installation.objects.filter(meter_id__in=ids, to_at=None).select_related("point"):
         facts = found[installation.meter_id]
         facts.installation, facts.point = installation, installation.point
         points.setdefault(installation.point_id, []).append(facts)
-    for occupancy in Occupancy.objects.filter(point_id__in=points, to_at=None).select_related("customer"):
-        for facts in points[occupancy.point_id]:
-            facts.customer = occupancy.customer
-    states = MeterState.objects.filter(meter_id__in=ids).defer("recent")
-    for state in states.select_related("last_collector") if "receiver" in codes else states:
-        if state.meter_id is not None:
-            found[state.meter_id].states.append(state)
+    if "customer" in parts:
+        for occupancy in Occupancy.objects.filter(point_id__in=points, to_at=None).select_related("customer"):
+            for facts in points[occupancy.point_id]:
+                facts.customer = occupancy.customer
+    if "reception" in parts:
+        states = MeterState.objects.filter(meter_id__in=ids).only(*_STATE_FIELDS)
+        for state in states.select_related("last_collector") if "receiver" in codes else states:
+            if state.meter_id is not None:
+                found[state.meter_id].states.append(state)
     if "groups" in codes:
         members = GroupMember.objects.filter(meter_id__in=ids).order_by("group__name")
         for meter_id, name in members.values_list("meter_id", "group__name"):
             found[meter_id].groups.append(name)
-    for meter_id, values in latest_of(ids, registers).items():
+    for meter_id, values in latest_of(ids, [code for code in BY_CODE if code in codes]).items():
         found[meter_id].registers = values
     return found

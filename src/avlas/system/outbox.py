@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 GIVE_UP_AFTER: Final = timedelta(days=3)
 KEPT: Final = timedelta(days=92)
 LEASE: Final = timedelta(minutes=3)
+PASSWORD_LINK: Final = "access.password_link"  # noqa: S105 - an event whose text is for the addressee alone
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 4 * 3600))
 UNFINISHED: Final = (DeliveryStatus.WAITING, DeliveryStatus.SENDING)
 _MAIL_CONTEXT: Final = b"avlas mail server"

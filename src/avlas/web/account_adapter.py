@@ -22,6 +22,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the librar
         """Nobody signs up by themselves."""
         return False
 
+    def get_login_stages(self) -> list[str]:
+        """What stands between password and pages: our own second factor in place of the library's."""
+        theirs: list[str] = super().get_login_stages()
+        return ["avlas.web.pages.second_factor.Stage" if "mfa" in one else one for one in theirs]
+
     def login(self, request: HttpRequest, user: User) -> None:
         """Sign in and record it, both or neither."""
         with transaction.atomic():

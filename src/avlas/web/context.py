@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 import avlas
 from avlas.system import permissions
 from avlas.system.models import Permission
+from avlas.web import manual
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -54,6 +55,7 @@ SECTIONS = (
                 _("Meters"),
                 (
                     "meter",
+                    "meter_readings",
                     "meter_telegrams",
                     "meter_telegram",
                     "meter_let_in",
@@ -78,8 +80,8 @@ SECTIONS = (
             Entry("heat_report", _("Heat reports"), ("heat_levels",)),
             Entry("consumption_report", _("Consumption reports")),
             Entry("compare", _("Data comparison")),
-            Entry("water_loss", _("Water loss analysis")),
             Entry("performance", _("Reading performance"), ("performance_level",)),
+            Entry("water_loss", _("Water loss analysis")),
             Entry("saved_reports", _("Saved reports"), ("report_save", "report_edit")),
         ),
     ),
@@ -116,7 +118,12 @@ SECTIONS = (
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
-            Entry("users", _("Users"), ("user_add", "user_edit", "user_link"), Permission.ACCESS_CONTROL),
+            Entry(
+                "users",
+                _("Users"),
+                ("user_add", "user_edit", "user_link", "user_second_factor"),
+                Permission.ACCESS_CONTROL,
+            ),
             Entry("roles", _("Roles"), needs=Permission.ACCESS_CONTROL),
             Entry(
                 "api_tokens",
@@ -155,6 +162,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
             if entry.needs in allowed
             and (not entry.of_installation or getattr(user, "runs_installation", False))
         ],
+        "help_name": manual.help_for(here),
         "entry_here": next(
             (e for s in SECTIONS for e in s.entries if here == e.name or here in e.also), None
         ),

@@ -34,7 +34,11 @@ def as_cell(variable: Variable, facts: Facts) -> Cell:
 
 def as_text(variable: Variable, facts: Facts) -> str:
     """The value as a page shows it; "" when it is not known."""
-    value = as_cell(variable, facts)
+    return shown(variable, as_cell(variable, facts))
+
+
+def shown(variable: Variable, value: Cell) -> str:
+    """A cell's value as a page shows it; "" for None."""
     if value is None:
         return ""
     if isinstance(value, datetime):

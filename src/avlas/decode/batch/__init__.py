@@ -7,7 +7,7 @@
 Everything equals what the single decoder gives (see single.py), only much faster.
 """
 
-from avlas.decode.batch.columns import FLOAT_CODES, NONE, SECURITY_RANK, Columns, Values, join
+from avlas.decode.batch.columns import FLOAT_CODES, NONE, SECURITY_RANK, Columns, Values, join, other_json
 from avlas.decode.batch.decoding import batch
 from avlas.decode.batch.headers import SECURITY_NAMES, Headers, address_of, headers
 from avlas.decode.batch.keyring import Keyring
@@ -26,5 +26,6 @@ __all__ = [
     "batch",
     "headers",
     "join",
+    "other_json",
     "without_crcs",
 ]

@@ -59,14 +59,16 @@ class Columns:
     kind: np.ndarray  # int32, n rows: index into kinds, -1 where nothing was read
     kinds: tuple[Kind, ...]
     sensor_error: np.ndarray  # bool, n rows: a value is the family's mark of a broken sensor
-    others: tuple[tuple[int, int, Callable[[int], dict[str, Any]]], ...] = field(default=(), repr=False)
+    others: tuple[tuple[int, int, Callable[[np.ndarray], np.ndarray]], ...] = field(default=(), repr=False)
 
-    def other(self, row: int) -> dict[str, Any]:
-        """What a telegram said that has no register of its own, ready for JSON; made when asked for."""
-        for first, end, one in self.others:
-            if first <= row < end:
-                return one(row - first)
-        return {}
+    def other(self, rows: np.ndarray) -> np.ndarray:
+        """What these telegrams said that has no register of its own: JSON (``other_json``), made when asked for."""
+        texts = np.full(len(rows), "", object)
+        for first, end, made in self.others:
+            mine = np.flatnonzero((rows >= first) & (rows < end))
+            if mine.size:
+                texts[mine] = made(rows[mine] - first)
+        return texts
 
 
 def join(parts: Sequence[Columns]) -> Columns:
@@ -137,10 +139,10 @@ class Collector:
     def _format(self, registers: Mapping[str, Any], sent: Mapping[str, tuple[str, int]]) -> int:
         return self.formats.setdefault(format_text(registers, sent), len(self.formats))
 
-    def other(self, row: int) -> dict[str, Any]:
-        """What the telegram of ``row`` said beside registers."""
+    def other(self, row: int) -> str:
+        """What the telegram of ``row`` said beside registers, as JSON."""
         one = self.telegrams.get(row)
-        return other(one) if one else {}
+        return other_json(other(one)) if one else ""
 
 
 def format_text(codes: Mapping[str, Any], sent: Mapping[str, tuple[str, int]]) -> str:
@@ -177,6 +179,11 @@ def other(one: Telegram) -> dict[str, Any]:
     if one.info_codes:
         rest["status"] = [code.code for code in one.info_codes if code.source == "status"]
     return {name: value for name, value in rest.items() if value not in ("", [])}
+
+
+def other_json(said: dict[str, Any]) -> str:
+    """What ``other`` gives as text, "" for nothing; the same for the same whatever the order."""
+    return json.dumps(said, ensure_ascii=False, sort_keys=True) if said else ""
 
 
 def other_name(quantity: str, function: str, storage: int, tariff: int, subunit: int) -> str:

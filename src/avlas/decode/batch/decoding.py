@@ -12,7 +12,7 @@ damaged telegram never becomes a reading by being taken for a new layout (fact s
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -485,7 +485,7 @@ def _by_code(found: list[dict[str, Decimal | float]]) -> dict[str, np.ndarray]:
 
 
 class _Others:
-    """``Columns.other`` of one batch: made when asked for, from the decrypted frames."""
+    """``Columns.other`` of one batch's rows: made when asked for, from the decrypted frames."""
 
     def __init__(
         self, planned: list[tuple[Plan, np.ndarray, np.ndarray]], single: Collector, count: int
@@ -494,16 +494,26 @@ class _Others:
         self._group: np.ndarray | None = None
         self._place = np.empty(0, np.int64)
 
-    def __call__(self, row: int) -> dict[str, Any]:
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        group, place = self._places()
+        texts = np.full(len(rows), "", object)
+        of_row = group[rows]
+        for number in np.unique(of_row).tolist():
+            mine = np.flatnonzero(of_row == number)
+            if number < 0:
+                texts[mine] = [self.single.other(row) for row in rows[mine].tolist()]
+                continue
+            plan, _, frames = self.planned[number]
+            texts[mine] = plan.others(frames[place[rows[mine]]])
+        return texts
+
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each row by which plan it was read (-1: by none) and where it stands there."""
         if self._group is None:
             self._group, self._place = np.full(self.count, -1, np.int64), np.zeros(self.count, np.int64)
             for number, (_, rows, _frames) in enumerate(self.planned):
                 self._group[rows], self._place[rows] = number, np.arange(len(rows))
-        group = int(self._group[row])
-        if group < 0:
-            return self.single.other(row)
-        plan, _, frames = self.planned[group]
-        return plan.other(frames[self._place[row]].tobytes())
+        return self._group, self._place
 
 
 def _plans_of(layouts: Layouts) -> Plans:

@@ -87,15 +87,37 @@ def mode_7(
     """Open mode 7 in place, one by one since every message has keys of its own; gives which have a right MAC (bool)."""
     right = np.zeros(len(frames), bool)
     stop = body + blocks * _BLOCK
-    for row, (handle, address) in enumerate(zip(handles.tolist(), addresses.tolist(), strict=True)):
-        key, frame = ring.key(handle) or b"", frames[row, :end].tobytes()
+    counters = frames[:, tpl_at - 12 : tpl_at - 8]
+    identifications = addresses.view(np.uint8).reshape(-1, 8)[:, 2:6]
+    keys = _mode_7_keys(counters, identifications, ring.encryptors(handles))
+    for row, (opening, proof) in enumerate(keys):
+        frame = frames[row, :end].tobytes()
         afl = frame[tpl_at - 17 : tpl_at]
-        counter = int.from_bytes(afl[5:9], "little")
-        identification = address.to_bytes(8, "little")[2:6]
-        message = afl[AUTHENTICATED_AT:MAC_AT] + frame[tpl_at:]
-        proof = security.authentication_key(key, counter, identification)
-        if security.mac_fits(proof, message, afl[MAC_AT:]):
-            opening = security.encryption_key(key, counter, identification)
+        if security.mac_fits(proof, afl[AUTHENTICATED_AT:MAC_AT] + frame[tpl_at:], afl[MAC_AT:]):
             frames[row, body:stop] = np.frombuffer(security.mode_7(opening, frame[body:stop]), np.uint8)
             right[row] = True
     return right
+
+
+def _mode_7_keys(
+    counters: np.ndarray, identifications: np.ndarray, encryptors: list[Update]
+) -> list[tuple[bytes, bytes]]:
+    """Encryption and authentication key of each message (``security.encryption_key``, ``security.authentication_key``).
+
+    Both are the CMAC of a single block: E(block xor K1), K1 being E(0) doubled (RFC 4493, 2.3 and 2.4).
+    """
+    count = len(counters)
+    with _through(encryptors, np.zeros((count, _BLOCK), np.uint8)) as last:
+        subkey = last << 1
+        subkey[:, :-1] |= last[:, 1:] >> 7
+        subkey[:, -1] ^= 0x87 * (last[:, 0] >> 7)
+    blocks = np.empty((count, 2, _BLOCK), np.uint8)
+    blocks[:, :, 0] = security.ENCRYPTION, security.AUTHENTICATION
+    blocks[:, :, 1:5] = counters[:, None]
+    blocks[:, :, 5:9] = identifications[:, None]
+    blocks[:, :, 9:] = security.KDF_PADDING[0]
+    blocks ^= subkey[:, None]
+    with _through(encryptors, blocks.reshape(count, 2 * _BLOCK)) as keys:
+        raw = keys.tobytes()
+    size = 2 * _BLOCK
+    return [(raw[at : at + _BLOCK], raw[at + _BLOCK : at + size]) for at in range(0, len(raw), size)]

@@ -19,7 +19,16 @@ import numpy as np
 from fastcrc.crc16 import en_13757 as crc16
 
 from avlas.decode import families, payloads, records, vif
-from avlas.decode.batch.columns import NONE, Kind, format_text, kind_of, other_name, other_text, seconds
+from avlas.decode.batch.columns import (
+    NONE,
+    Kind,
+    format_text,
+    kind_of,
+    other_json,
+    other_name,
+    other_text,
+    seconds,
+)
 from avlas.decode.batch.headers import CLEAR, ELL_CTR
 from avlas.decode.batch.numbers import (
     BCD,
@@ -142,12 +151,16 @@ class Plan:
     believed: bool = False  # although it has not: nothing else of its shape was known
     table: Table = field(init=False, repr=False)  # the figures of now, then of each stamp
     doubtful: np.ndarray | None = field(init=False, repr=False)  # figures that others may stand in for
+    _telling: np.ndarray = field(init=False, repr=False)  # places of the bytes that ``other`` looks at
+    _said: dict[bytes, str] = field(init=False, repr=False, default_factory=dict)  # they -> other_json
 
     def __post_init__(self) -> None:
         registers = [one for group in (self.now, *self.stamped) for one in group.registers]
         self.table = Table([one.figure for one in registers])
         doubtful = np.array([not one.sole for one in registers], bool)
         self.doubtful = doubtful if doubtful.any() else None
+        places = [at for text in self.texts for at in range(text.start, text.start + text.size)]
+        self._telling = np.array([*places, self.status_at] if self.status_at else places, np.int64)
 
     def fits(self, words: np.ndarray) -> np.ndarray:
         """Which frames (rows, words) have this layout (bool)."""
@@ -164,6 +177,19 @@ class Plan:
             meanings = families.status_meanings(frame[self.status_at], self.family)
             rest["status"] = [code.code for code in meanings]
         return {name: value for name, value in rest.items() if value not in ("", [])}
+
+    def others(self, frames: np.ndarray) -> list[str]:
+        """The same of many frames (rows, width) uint8, as JSON; meters of a type say much the same."""
+        if not self._telling.size:
+            return [""] * len(frames)
+        told = np.ascontiguousarray(frames[:, self._telling]).view(f"V{len(self._telling)}")[:, 0].tolist()
+        known = self._said
+        if len(known) >= _CACHED:
+            known.clear()
+        for place, one in enumerate(told):
+            if one not in known:
+                known[one] = other_json(self.other(frames[place].tobytes()))
+        return [known[one] for one in told]
 
 
 @dataclass(frozen=True, slots=True)

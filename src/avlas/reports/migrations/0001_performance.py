@@ -5,9 +5,8 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    initial = True
-
     dependencies = [
+        ("reports", "0001_initial"),
         ("system", "0004_outbox"),
     ]
 
@@ -24,7 +23,7 @@ class Migration(migrations.Migration):
                         to="system.utility",
                     ),
                 ),
-                ("bad_below_percent", models.FloatField(default=90.0, verbose_name="bad below (%)")),
+                ("bad_below_percent", models.FloatField(default=90.0)),
             ],
             options={
                 "constraints": [

@@ -6,7 +6,7 @@ import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 from allauth.account.adapter import get_adapter
-from allauth.account.views import LoginView
+from allauth.account.views import LoginView, PasswordChangeView
 from django import forms
 from django.contrib import messages
 from django.db import transaction
@@ -17,10 +17,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from avlas.system.models import Permission, Role, User
+from avlas.system.models import MailServer, Permission, Role, User
 from avlas.web import signin_link
 from avlas.web.context import THEMES
 from avlas.web.pages.access import PageRequest, page, record
+from avlas.web.pages.passwords import RULES
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -34,9 +35,20 @@ class SignIn(LoginView):  # type: ignore[misc]  # the library has no types
     template_name = "account/login.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add whether anybody could sign in at all."""
+        """Add whether anybody could sign in at all, and whether a forgotten password can be mended by mail."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         context["nobody_yet"] = not User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).exists()
+        context["by_mail"] = MailServer.objects.exists()
+        return context
+
+
+class ChangePassword(PasswordChangeView):  # type: ignore[misc]
+    """The own password, changed by who knows the present one; the page tells the rules."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the rules."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        context["password_rules"] = RULES
         return context
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from avlas.meters import groups, priority
+from avlas.meters.directory import current_generation
 from avlas.meters.keys import Who
 from avlas.meters.models import Meter
 from avlas.reports.variables import PARTS, VARIABLES, chosen, fetch
@@ -32,7 +34,7 @@ from avlas.web.meter_search import (
     find_meters,
     wanted,
 )
-from avlas.web.pages.access import PageRequest, computer, page, rows
+from avlas.web.pages.access import PageRequest, computer, page
 from avlas.web.pages.group_pages import group_form
 from avlas.web.table_files import FILE_KINDS, table_file
 from avlas.web.variable_words import as_cell
@@ -84,18 +86,25 @@ def _frame(request: PageRequest, what: Wanted, columns: Sequence[Variable]) -> d
     """What stands around the list: the groups with their counts, what can be searched, filtered and shown."""
     counts = groups.counts(request.utility.pk)
     own = groups.own(request.utility.pk)
-    found = rows(request, Meter).exclude(medium="").values_list("medium", flat=True).distinct()
+    media = media_of(request.utility.pk, current_generation(request.utility.pk), counts[groups.ALL])
     return {
         "built_in": [(key, title, counts[key]) for key, title in groups.BUILT_IN.items()],
         "own_groups": [(groups.choice_of(one), one, counts[groups.choice_of(one)]) for one in own],
         "group_is_gone": what.group not in counts,
         "heading": _heading(what.group, {groups.choice_of(one): one.name for one in own}),
         "searched": chosen(SEARCHED),
-        "media": {name: words.medium(name) for name in sorted(found)},
+        "media": {name: words.medium(name) for name in media},
         "statuses": STATUSES,
         "offered": [(title, [one for one in VARIABLES if one.part == part]) for part, title in PARTS.items()],
         "shown_codes": [one.code for one in columns],
     }
+
+
+@lru_cache(64)
+def media_of(utility_id: int, _generation: int, _count: int) -> tuple[str, ...]:
+    """The media of the utility's meters. Looked for anew when its meters have changed: it takes a look at each."""
+    found = Meter.objects.filter(utility_id=utility_id).exclude(medium="")
+    return tuple(sorted(found.values_list("medium", flat=True).distinct()))
 
 
 def _heading(choice: str, own: dict[str, str]) -> str:
@@ -201,7 +210,7 @@ def _readings(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
     if len(ids) > 1:
         messages.warning(request, _("Choose one meter to see its readings."))
         return _back(request)
-    return redirect(f"{reverse('meter', args=[ids[0]])}#consumption")
+    return redirect("meter_readings", ids[0])
 
 
 def _export(request: PageRequest, ids: list[int], kind: str) -> HttpResponse:

@@ -64,6 +64,7 @@ def message(request: PageRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(rows_and_installation(request, Delivery).select_related("webhook"), pk=pk)
     context = {
         "message": found,
+        "for_addressee": found.event == outbox.PASSWORD_LINK,
         "status_tones": STATUS_TONES,
         "finished": found.status not in outbox.UNFINISHED,
         "sendable": found.road == Road.MAIL or found.webhook is not None,

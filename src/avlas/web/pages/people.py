@@ -1,30 +1,25 @@
-"""Accounts of the utility's people, what each role may do, and the links by which people choose their passwords."""
+"""Accounts of the utility's people, and what each role may do."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Max
 from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
-from avlas.system import outbox, people, permissions
-from avlas.system.models import AuditEvent, Language, MailServer, Permission, Role, User
+from avlas.system import people, permissions, second_factor
+from avlas.system.models import AuditEvent, Language, Permission, Role, User
 from avlas.web.pages.access import PageRequest, computer, find, page, rows
 from avlas.web.pages.account import time_zones
+from avlas.web.pages.passwords import make_link
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
 
 _MAY: Final = Permission.ACCESS_CONTROL
 
@@ -54,38 +49,15 @@ class PersonForm(forms.Form):
     )
 
 
-class PasswordForm(forms.Form):
-    """A new password, twice."""
-
-    password = forms.CharField(
-        label=gettext_lazy("New password"),
-        strip=False,
-        help_text=gettext_lazy(
-            "At least 10 characters. A few words in a row are easy to remember and hard to guess."
-        ),
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-    again = forms.CharField(
-        label=gettext_lazy("New password once more"),
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """Both must be the same."""
-        data: dict[str, Any] = super().clean() or {}
-        if data.get("password") and data.get("again") and data["password"] != data["again"]:
-            self.add_error("again", _("The two passwords are not the same."))
-        return data
-
-
 @page(view=_MAY)
 def users(request: PageRequest) -> HttpResponse:
     """Everybody with an account in the utility, who may sign in first."""
     found = list(rows(request, User).order_by("-is_active", "last_name", "first_name", "email"))
     signed_in = AuditEvent.objects.filter(utility_id=request.utility.pk, event="access.signed_in").order_by()
     seen = dict(signed_in.values_list("user_id").annotate(Max("at")))
-    return render(request, "pages/users.html", {"people": [(one, seen.get(one.pk)) for one in found]})
+    with_factor = second_factor.who_has_it(one.pk for one in found)
+    shown = [(one, seen.get(one.pk), one.pk in with_factor) for one in found]
+    return render(request, "pages/users.html", {"people": shown})
 
 
 @page(view=_MAY, change=_MAY)
@@ -121,8 +93,8 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
             if changed:
                 messages.success(request, _("%(name)s is saved.") % {"name": person})
             return redirect("users")
-    status = 422 if request.method == "POST" else 200
-    return render(request, "pages/user_form.html", {"form": form, "person": person}, status=status)
+    context = {"form": form, "person": person, "second_factor": second_factor.is_on(person)}
+    return render(request, "pages/user_form.html", context, status=422 if request.method == "POST" else 200)
 
 
 @page(view=_MAY, change=_MAY)
@@ -134,56 +106,26 @@ def link(request: PageRequest, pk: int) -> HttpResponse:
     return _show_link(request, person)
 
 
+@page(view=_MAY, change=_MAY)
+def second_factor_reset(request: PageRequest, pk: int) -> HttpResponse:
+    """Take a lost second factor away, so that its owner can sign in and set up a new one."""
+    person = find(request, User, pk)
+    if request.method == "POST":
+        if second_factor.turn_off(person, by=request.user, computer=computer(request)):
+            messages.success(request, _("The second factor of %(name)s is reset.") % {"name": person})
+        return redirect("user_edit", person.pk)
+    context = {"person": person, "on": second_factor.is_on(person)}
+    return render(request, "pages/user_second_factor.html", context)
+
+
 def _show_link(request: PageRequest, person: User) -> HttpResponse:
     """Make a link, show it once and, where there is a mail server, send it to its owner."""
-    with transaction.atomic():
-        parts = people.password_link(person, by=request.user, computer=computer(request))
-        address = request.build_absolute_uri(reverse("choose_password", args=parts))
-        mailed = MailServer.objects.exists()
-        if mailed:
-            with translation.override(person.language):
-                outbox.mail(
-                    person.email,
-                    _("Your account in Avläs"),
-                    _(
-                        "Hello,\n\n%(by)s has made an account for you in Avläs at %(utility)s. Choose your password "
-                        "here within three days:\n\n%(address)s\n\nThen sign in with your e-mail address, %(email)s."
-                    )
-                    % {"by": request.user, "utility": request.utility, "address": address, "email": person.email},
-                    utility=request.utility,
-                    event="access.password_link",
-                    key=outbox.new_key("access.password_link"),
-                )  # fmt: skip
+    address, mailed = make_link(request, person, by=request.user)
     response = render(
         request, "pages/user_link.html", {"person": person, "address": address, "mailed": mailed}
     )
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
-    return response
-
-
-@sensitive_post_parameters()
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def choose_password(request: HttpRequest, number: str, token: str) -> HttpResponse:
-    """Where a link leads: its owner chooses a password and then signs in."""
-    person = people.who_follows(number, token)
-    if person is None:
-        return render(request, "account/choose_password.html", {"person": None}, status=403)
-    form = PasswordForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            people.choose_password(person, form.cleaned_data["password"], computer=computer(request))
-        except ValidationError as problem:
-            form.add_error("password", problem)
-        else:
-            messages.success(request, _("Your password is set. Sign in with it."))
-            return redirect("account_login")
-    status = 422 if request.method == "POST" else 200
-    response = render(
-        request, "account/choose_password.html", {"person": person, "form": form}, status=status
-    )
-    response["Referrer-Policy"] = "no-referrer"  # the address is a secret
     return response
 
 

@@ -170,6 +170,7 @@ class LevelForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = PerformanceLevel
         fields = ("bad_below_percent",)
+        labels = {"bad_below_percent": gettext_lazy("Bad below (%)")}  # noqa: RUF012
         help_texts = {  # noqa: RUF012 - as Django wants it
             "bad_below_percent": gettext_lazy(
                 "A meter of which a smaller share of the expected readings came in is read badly."

@@ -13,9 +13,10 @@ from avlas.collect import texts as collect_texts
 from avlas.decode.registers import BY_CODE
 from avlas.meters.models import STATE_TEXTS, State
 from avlas.system.told import in_words
-from avlas.web import formats, meter_cells, words
+from avlas.web import formats, meter_cells, variable_words, words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
     from decimal import Decimal
 
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from avlas.collect.drivers.heard import Notice
     from avlas.decode.explain import Row
-    from avlas.reports.variables import Facts
+    from avlas.reports.variables import Facts, Variable
     from avlas.system.models import JobLine, JobRun
+    from avlas.web.pages.meter_readings import Line
 
 register = template.Library()
 
@@ -163,6 +165,15 @@ def line_of_meter(context: RequestContext, facts: Facts) -> SafeString:
     return meter_cells.cells(
         facts, context["columns"], icon, context["missing_before"], standard=context["standard_columns"]
     )
+
+
+@register.filter
+def with_columns(line: Line, columns: Sequence[Variable]) -> list[tuple[str, Variable]]:
+    """The values of a reading as they are shown, each with its column."""
+    return [
+        (variable_words.shown(column, value), column)
+        for column, value in zip(columns, line.values, strict=True)
+    ]
 
 
 @register.filter

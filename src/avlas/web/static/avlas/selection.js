@@ -112,6 +112,18 @@ form.addEventListener("submit", (event) => {
   }, 0);
 });
 
+// What was searched since the page was loaded is kept when other columns are chosen.
+document.querySelector(".columns form")?.addEventListener("submit", (event) => {
+  const fields = event.target;
+  fields.querySelectorAll("input[type=hidden]:not([name=columns])").forEach((field) => field.remove());
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    if (name === "columns" || name === "page" || !value) continue;
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name, value });
+    fields.append(field);
+  }
+});
+
 document.addEventListener("htmx:afterSwap", show);
 addEventListener("pageshow", () => {
   chosen = load();

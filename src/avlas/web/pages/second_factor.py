@@ -1,0 +1,200 @@
+"""The second factor: asked for after the password, turned on and off by its owner, with recovery codes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+from allauth.account.internal.decorators import login_stage_required
+from allauth.account.stages import LoginStage
+from allauth.core import ratelimit
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_post_parameters
+
+from avlas.system import second_factor as factor
+from avlas.system.models import Permission, User
+from avlas.web.pages.access import PageRequest, computer, page
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+_KEPT: Final = "second_factor_secret"  # in the session, sealed, from showing the picture to the first code
+_OWN: Final = Permission.DATA_ACCESS
+
+
+class Stage(LoginStage):  # type: ignore[misc]  # the library has no types
+    """Between the right password and being signed in: the second factor, for who has one."""
+
+    key = "second_factor"
+    urlname = "account_second_factor"
+
+    def handle(self) -> tuple[HttpResponse | None, bool]:
+        """Lead to the page that asks, or let the person on."""
+        if factor.is_on(self.login.user):
+            return redirect(self.urlname), True
+        return None, True
+
+
+class CodeForm(forms.Form):
+    """A code of the app."""
+
+    code = forms.CharField(
+        label=gettext_lazy("Code"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+    )
+
+
+class AskForm(CodeForm):
+    """A code of the app, or a recovery code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs["autofocus"] = True
+
+
+class OwnPasswordForm(forms.Form):
+    """The own password once more: an unattended computer must not be enough to change how one signs in."""
+
+    password = forms.CharField(
+        label=gettext_lazy("Your password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, request: PageRequest) -> None:
+        self.request = request
+        super().__init__(request.POST or None)
+
+    def clean_password(self) -> str:
+        """It must be right, and not be guessed at."""
+        password: str = self.cleaned_data["password"]
+        if not ratelimit.consume(self.request, action="reauthenticate", user=self.request.user):
+            raise forms.ValidationError(_("Too many attempts. Wait a few minutes, then try again."))
+        if not self.request.user.check_password(password):
+            raise forms.ValidationError(_("That is not your password."))
+        return password
+
+
+class TurnOnForm(OwnPasswordForm, CodeForm):
+    """Proof that the app has the secret, and that it is the owner who sits there."""
+
+    field_order = ("code", "password")
+
+
+@sensitive_post_parameters()
+@login_stage_required(stage=Stage.key, redirect_urlname="account_login")  # type: ignore[untyped-decorator]
+def ask(request: HttpRequest) -> HttpResponse:
+    """The page between password and home."""
+    stage: Stage = request._login_stage  # type: ignore[attr-defined]  # noqa: SLF001 - where the decorator puts it
+    user: User = stage.login.user
+    form = AskForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        key = f"second-factor-{user.pk}"
+        if not ratelimit.consume(request, action="login_failed", key=key):
+            form.add_error("code", _("Too many attempts. Wait a few minutes, then try again."))
+        elif factor.show(user, form.cleaned_data["code"], computer=computer(request)):
+            ratelimit.clear(request, action="login_failed", key=key)
+            return stage.exit()  # type: ignore[no-any-return]
+        else:
+            form.add_error("code", _("That code is wrong or used already. Wait for the app's next one."))
+    status = 422 if request.method == "POST" else 200
+    return render(request, "account/second_factor_ask.html", {"form": form, "person": user}, status=status)
+
+
+@page()
+def second_factor(request: PageRequest) -> HttpResponse:
+    """Whether one's own second factor is on, and what one can do about it."""
+    on = factor.is_on(request.user)
+    context = {"on": on, "left": factor.codes_left(request.user) if on else 0}
+    return render(request, "account/second_factor.html", context)
+
+
+@sensitive_post_parameters()
+@page(change=_OWN)
+def turn_on(request: PageRequest) -> HttpResponse:
+    """Hand a secret to an app; its first code and the password turn the second factor on."""
+    if factor.is_on(request.user):
+        return redirect("second_factor")
+    secret = _secret(request)
+    form = TurnOnForm(request)
+    if request.method == "POST" and form.is_valid():
+        codes = factor.turn_on(request.user, secret, form.cleaned_data["code"], computer=computer(request))
+        if codes:
+            del request.session[_KEPT]
+            return _show_codes(request, codes)
+        form.add_error("code", _("That is not the code the app shows for this account now."))
+    address = factor.address_for_app(request.user, secret)
+    context = {
+        "form": form,
+        "address": address,
+        "drawn": drawn(address),
+        "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+    }
+    return _secretly(render(request, "account/second_factor_on.html", context, status=_status(form)))
+
+
+@sensitive_post_parameters()
+@page(change=_OWN)
+def turn_off(request: PageRequest) -> HttpResponse:
+    """Sign in by the password alone again."""
+    form = OwnPasswordForm(request)
+    if request.method == "POST" and form.is_valid():
+        factor.turn_off(request.user, by=request.user, computer=computer(request))
+        messages.success(request, _("The second factor is off."))
+        return redirect("second_factor")
+    return render(request, "account/second_factor_off.html", {"form": form}, status=_status(form))
+
+
+@sensitive_post_parameters()
+@page(change=_OWN)
+def codes(request: PageRequest) -> HttpResponse:
+    """Make new recovery codes; the old ones end."""
+    if not factor.is_on(request.user):
+        return redirect("second_factor")
+    form = OwnPasswordForm(request)
+    if request.method == "POST" and form.is_valid():
+        return _show_codes(request, factor.new_recovery_codes(request.user, computer=computer(request)))
+    return render(request, "account/second_factor_codes.html", {"form": form}, status=_status(form))
+
+
+def drawn(address: str) -> str:
+    """A QR code as the address of a picture (data:), "" where the library that draws it is not installed."""
+    try:
+        import qrcode
+        from qrcode.image.svg import SvgPathImage
+    except ImportError:
+        return ""
+    made = io.BytesIO()
+    qrcode.make(address, image_factory=SvgPathImage, border=2).save(made)
+    return "data:image/svg+xml;base64," + base64.b64encode(made.getvalue()).decode()
+
+
+def _secret(request: PageRequest) -> str:
+    """The secret that is being set up: the same from the first look to the right code."""
+    kept = request.session.get(_KEPT)
+    if kept:
+        return factor.Sealing().decrypt(kept)
+    secret = factor.new_secret()
+    with transaction.atomic():
+        request.session[_KEPT] = factor.Sealing().encrypt(secret)
+    return secret
+
+
+def _show_codes(request: PageRequest, codes: list[str]) -> HttpResponse:
+    return _secretly(render(request, "account/second_factor_shown.html", {"codes": codes}))
+
+
+def _secretly(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _status(form: forms.Form) -> int:
+    return 422 if form.errors else 200
