@@ -399,3 +399,29 @@ def test_a_browser_that_cannot_draw_says_so(signed_in, site, on_the_map):
     expect(signed_in.get_by_text("kan inte rita kartan")).to_be_visible()
     signed_in.get_by_role("link", name="Listan visar samma mätare.").click()
     expect(signed_in.get_by_role("heading", name="Mätare", exact=True)).to_be_visible()
+
+
+def test_a_report_is_narrowed_by_its_menus_and_rows_go_into_a_new_group(signed_in, site, north):
+    signed_in.goto(site + reverse("consumption_report"))
+    signed_in.get_by_label("Period").select_option("last_month")  # the page asks again by itself
+    expect(signed_in).to_have_url(re.compile("period=last_month"))
+    signed_in.get_by_label("Jämförelse").select_option("unknown")
+    expect(signed_in).to_have_url(re.compile("test=unknown"))
+    signed_in.get_by_label(f"Välj {north.meters[0].serial}").check()
+    signed_in.get_by_label("Ny grupp").fill("Utan värde")
+    signed_in.get_by_role("button", name="Lägg till valda i gruppen").click()
+    expect(signed_in.get_by_text("1 mätare lades till i Utan värde.")).to_be_visible()
+    signed_in.locator("select[name=group]").select_option(label="Utan värde")
+    expect(signed_in.get_by_role("row")).to_have_count(2)
+
+
+def test_two_registers_of_a_meter_are_laid_side_by_side(signed_in, site, north):
+    signed_in.goto(site + reverse("meter", args=[north.meters[0].pk]))
+    signed_in.get_by_role("link", name="Jämför").click()
+    signed_in.get_by_label("Period").select_option("dates")
+    expect(signed_in).to_have_url(re.compile("period=dates"))
+    signed_in.get_by_label("Mätare", exact=True).fill(north.meters[0].serial)
+    signed_in.get_by_label("Register").select_option("return_temperature_c")
+    signed_in.get_by_role("button", name="Sök mätaren").click()
+    signed_in.get_by_role("button", name=north.meters[0].serial).click()
+    expect(signed_in.get_by_role("button", name=re.compile("^Ta bort"))).to_have_count(2)

@@ -78,6 +78,7 @@ MARKS: Final[dict[Mark, tuple[str, Promise, str]]] = {
 _WORST_SHOWN: Final = 20
 _SORTS: Final = ("address", "type", "serial", "volume", "energy", "inlet", "outlet", "difference", "excess")
 _CLASSES: Final = 16  # bars of the distribution, at most
+_FEWEST_DRAWN: Final = 5  # meters of which a distribution is worth drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +151,13 @@ def _sort_keys(found: HeatReport) -> dict[str, np.ndarray | Callable[[int], str]
     }
 
 
-def _fitting(found: HeatReport, choice: _Choice) -> np.ndarray:
-    """The lines that fit search and filters, in order."""
+def _fitting(found: HeatReport, choice: _Choice, *, of_any_level: bool = False) -> np.ndarray:
+    """The lines that fit search and filters, in order; ``of_any_level`` leaves out the filter by performance."""
     fits = searched(found.people, choice.wanted.words)[found.who]
-    if choice.level in LEVELS:
-        fits &= found.level == LEVELS[choice.level][0]
-    elif choice.level == DOUBTFUL:
+    level = "" if of_any_level else choice.level
+    if level in LEVELS:
+        fits &= found.level == LEVELS[level][0]
+    elif level == DOUBTFUL:
         fits &= (found.found.marks & _SUSPECT) > 0
     if choice.difference is not None:
         shown = np.round(found.found.difference_k, 2)
@@ -224,7 +226,7 @@ def heat(request: PageRequest) -> HttpResponse:
             "lines": shown,
             "legend": legend(line.marks for line in shown),
             "pages": Pages(len(lines), start // ROWS_PER_PAGE + 1),
-            "summary": _summary(found, lines),
+            "summary": _summary(found, lines, _fitting(found, choice, of_any_level=True)),
             "narrowed": bool(choice.wanted.words or choice.level or choice.difference is not None),
             **_distribution(found, lines, choice.report),
         }
@@ -246,16 +248,17 @@ class Summary:
     outlet_reference: float
 
 
-def _summary(found: HeatReport, lines: np.ndarray) -> Summary:
+def _summary(found: HeatReport, lines: np.ndarray, of_any_level: np.ndarray) -> Summary:
+    """Sum up ``lines``; the counts by performance are those of the lines ``of_any_level``."""
     marks, heats = found.found.marks[lines], found.found.mode[lines] == Mode.HEATING
     sound = heats & ((marks & int(Mark.CONTRADICTS | Mark.IMPOSSIBLE)) == 0)
-    level, volume = found.level[lines], found.volume[lines]
+    level, volume = found.level[of_any_level], found.volume[lines]
     excess, network = found.excess.volume_m3[lines], found.excess.network_k[lines]
     wasting = np.flatnonzero(network > 0)
     worst = wasting[np.argsort(-network[wasting])][:_WORST_SHOWN]
     return Summary(
         [(name, words, tone, int((level == number).sum())) for name, (number, words, tone) in LEVELS.items()],
-        int(((marks & _SUSPECT) > 0).sum()),
+        int(((found.found.marks[of_any_level] & _SUSPECT) > 0).sum()),
         _weighted(found.found.inlet_c[lines], volume, sound),
         _weighted(found.found.outlet_c[lines], volume, sound),
         _weighted(found.found.difference_k[lines], volume, sound),
@@ -280,7 +283,7 @@ def _distribution(found: HeatReport, lines: np.ndarray, report: str) -> dict[str
     """How many heating meters lie in each class of temperature."""
     figures = _of_report(found, report)[lines][found.found.mode[lines] == Mode.HEATING]
     figures = figures[np.isfinite(figures)]
-    if not figures.size:
+    if figures.size < _FEWEST_DRAWN:
         return {}
     low, high = (float(edge) for edge in np.quantile(figures, (0.01, 0.99)))
     step = next((size for size in (1, 2, 5, 10, 20, 50) if (high - low) / size < _CLASSES - 1), 100)
@@ -364,7 +367,7 @@ def _table(found: HeatReport, choice: _Choice) -> ReportTable:
                 ),
             ]
         )
-    summary = _summary(found, lines)
+    summary = _summary(found, lines, lines)
     mean = {COOLING: (summary.difference, "K"), INLET: (summary.inlet, "°C"), OUTLET: (summary.outlet, "°C")}
     figure, unit = mean[choice.report]
     totals = [(_("Mean, weighted by volume"), formats.quantity(rounded(figure, 2), unit))]
