@@ -93,6 +93,12 @@ def test_a_device_is_named_once_and_stands_in_the_audit_log_from_then_on(north):
     assert 'name="device"' in client.get(LOGIN).content.decode()
 
 
+def test_a_device_named_as_its_browser_is_told_once(north):
+    client = signed_in(north.user, device="Firefox, Windows", **{"user-agent": FIREFOX})
+    assert AuditEvent.objects.get(event="access.signed_in").computer == "127.0.0.1 (Firefox, Windows)"
+    assert "Firefox, Windows</span>" not in client.get(reverse("own_sessions")).content.decode()
+
+
 def test_a_wrong_password_names_no_device(north):
     client = Client()
     client.post(LOGIN, {"login": north.user.email, "password": "fel", "device": "Annas"})

@@ -42,7 +42,7 @@ def described(request: HttpRequest) -> str:
     """Address and, in brackets, what else is known: ``10.1.2.3 (ekonomi-4.lan, Firefox, Windows, Annas dator)``."""
     address = str(request.META.get("REMOTE_ADDR", ""))
     also = (computer_name(address), browser(request.headers.get("User-Agent", "")), device(request))
-    known = ", ".join(part for part in also if part)
+    known = ", ".join(dict.fromkeys(part for part in also if part))
     return f"{address} ({known})" if known else address
 
 
