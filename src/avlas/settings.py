@@ -7,6 +7,8 @@ AVLAS_ALLOWED_HOSTS   comma-separated host names the web answers to (default: al
 AVLAS_HTTPS           1 when people reach the program through HTTPS: cookies are then marked secure
 AVLAS_TRUSTED_PROXIES addresses and networks whose X-Forwarded-For and -Proto are believed (default: this machine)
 AVLAS_PRIORITY_METERS how many meters of a utility may be read every five minutes (default 50)
+AVLAS_SESSION_IDLE_HOURS  hours without anybody at the computer after which a session ends (default 12)
+AVLAS_SESSION_DAYS    days after which every session ends (default 14)
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
 AVLAS_SYSLOG          where the audit is copied to: local, udp://host:port or tcp://host:port (default: nowhere)
 AVLAS_DEBUG           1 for development
@@ -139,6 +141,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "django_htmx",
     "csp",
     "avlas.system",
@@ -156,6 +159,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "avlas.web.sessions.ending_sessions",
     "avlas.web.locale_middleware.user_locale",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -234,6 +238,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20  # 10,000 long telegrams at once over t
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+SESSION_IDLE_HOURS = _count("AVLAS_SESSION_IDLE_HOURS", 12)
+SESSION_DAYS = max(1, _count("AVLAS_SESSION_DAYS", 14))
+SESSION_COOKIE_AGE = SESSION_DAYS * 86400
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS

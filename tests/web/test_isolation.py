@@ -204,3 +204,17 @@ def test_changes_need_the_forms_own_token(north):
     assert answer.status_code == 403
     assert "Formuläret har gått ut" in answer.content.decode()
     assert Key.objects.filter(pk=key.pk).exists()
+
+
+@pytest.mark.parametrize("role", ["user", "superuser"])
+def test_a_role_with_one_permission_sees_the_pages_of_that_one_alone(north, sign_in, role):
+    from avlas.system import permissions
+    from avlas.system.models import Permission
+    from avlas.web.context import SECTIONS
+
+    entries = [entry for section in SECTIONS for entry in section.entries if not entry.of_installation]
+    for only in Permission.values:
+        permissions.change(north.utility, role, [only], user=north.administrator)
+        client = sign_in(getattr(north, role))
+        seen = {entry.name for entry in entries if client.get(reverse(entry.name)).status_code == 200}
+        assert seen == {entry.name for entry in entries if entry.needs == only}, only

@@ -30,6 +30,7 @@ LEFT_OUT: Final = {
     "avlas_move",
     "django_migrations",  # stands in the manifest; made by migrating
     "django_session",  # a copy of the data must not be a way in: people sign in anew
+    "usersessions_usersession",  # the list of those
     "avlas_cache",
 }
 _KINDS: Final = {

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from avlas.system import audit
 from avlas.system.models import User
+from avlas.web import computers, sessions
 from avlas.web.pages.access import computer
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the librar
         """Nobody signs up by themselves."""
         return False
 
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address as ``trusted_proxies`` left it; this machine's own when there is none, as over a socket file."""
+        return str(request.META.get("REMOTE_ADDR") or "127.0.0.1")
+
     def get_login_stages(self) -> list[str]:
         """What stands between password and pages: our own second factor in place of the library's."""
         theirs: list[str] = super().get_login_stages()
@@ -29,8 +34,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # the librar
 
     def login(self, request: HttpRequest, user: User) -> None:
         """Sign in and record it, both or neither."""
+        computers.look_up_soon(request)
         with transaction.atomic():
             super().login(request, user)
+            sessions.begin(request)
             audit.record(
                 "access.signed_in",
                 utility=user.utility,

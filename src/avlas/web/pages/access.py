@@ -17,6 +17,7 @@ from django.shortcuts import get_object_or_404
 
 from avlas.system import audit, permissions
 from avlas.system.models import Permission, User, Utility
+from avlas.web import computers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,5 +104,5 @@ def record(
 
 
 def computer(request: HttpRequest) -> str:
-    """The address of the computer a request comes from."""
-    return str(request.META.get("REMOTE_ADDR", ""))
+    """The computer a request comes from: address, name, browser and device, as far as known."""
+    return computers.described(request)

@@ -18,10 +18,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from avlas.system.models import MailServer, Permission, Role, User
-from avlas.web import signin_link
+from avlas.web import computers, signin_link
 from avlas.web.context import THEMES
 from avlas.web.pages.access import PageRequest, page, record
 from avlas.web.pages.passwords import RULES
+from avlas.web.sessions import ENDED
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -38,8 +39,24 @@ class SignIn(LoginView):  # type: ignore[misc]  # the library has no types
         """Add whether anybody could sign in at all, and whether a forgotten password can be mended by mail."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         context["nobody_yet"] = not User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).exists()
+        context["ended"] = self.request.session.pop(ENDED, "")
+        context["unnamed"] = not computers.device(self.request)
+        context["device"] = self.request.POST.get("device") or computers.browser(
+            self.request.headers.get("User-Agent", "")
+        )
+        context["longest"] = computers.LONGEST_NAME
         context["by_mail"] = MailServer.objects.exists()
         return context
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        """Sign in, from a device that has a name from now on."""
+        name = self.request.POST.get("device", "").strip()
+        if not name or computers.device(self.request):
+            return super().form_valid(form)  # type: ignore[no-any-return]
+        sealed = computers.name_device(self.request, name)
+        response: HttpResponse = super().form_valid(form)
+        computers.remember_device(self.request, response, sealed)
+        return response
 
 
 class ChangePassword(PasswordChangeView):  # type: ignore[misc]

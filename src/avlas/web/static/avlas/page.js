@@ -30,6 +30,11 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// What a page fetches by itself does not count as somebody at the computer (see web/sessions.py).
+document.addEventListener("htmx:configRequest", (event) => {
+  if (!event.detail.triggeringEvent) event.detail.headers["X-By-Itself"] = "1";
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   for (const menu of document.querySelectorAll("details.menu[open]")) {
