@@ -141,7 +141,9 @@ def fetch_numbered(
 ) -> list[tuple[Any, ...]]:
     """Like ``fetch``, with the place of its key among ``keys`` (from 0) before each row's columns.
 
-    ``keys`` holds slot_at: PostgreSQL then looks into the partitions concerned only.
+    ``keys`` holds slot_at: PostgreSQL then looks into the partitions concerned only. It is made to look up key by key
+    (OFFSET 0): of the newest slot its statistics know nothing, so it would take the slot's rows to be few and go
+    through all keys for each of them.
     """
     count = len(next(iter(keys.values())))
     if not count:
@@ -154,8 +156,8 @@ def fetch_numbered(
         first, last = int(keys["slot_at"].min()), int(keys["slot_at"].max())
         return _ask(
             connection,
-            f"SELECT k.number - 1, {listed} FROM unnest({arrays}) WITH ORDINALITY"
-            f" AS k({', '.join(names)}, number) JOIN {table} t ON {on} WHERE t.slot_at BETWEEN {first} AND {last}",
+            f"SELECT k.number - 1, {listed} FROM unnest({arrays}) WITH ORDINALITY AS k({', '.join(names)}, number),"
+            f" LATERAL (SELECT * FROM {table} t WHERE {on} AND t.slot_at BETWEEN {first} AND {last} OFFSET 0) AS t",
             list(keys.values()),
         )
     picked, rows = _picked(keys)
