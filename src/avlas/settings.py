@@ -147,6 +147,8 @@ INSTALLED_APPS = [
     "avlas.system",
     "avlas.meters",
     "avlas.reports",
+    "avlas.notify",
+    "avlas.transfer",
     "avlas.web",
 ]
 
