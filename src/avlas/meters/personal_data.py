@@ -92,7 +92,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.RolePermission": "role permission",
         "system.SecretCheck": "key_id check_value",
         "system.User": "role language time_zone",
-        "system.Utility": "name slug map_credit map_tiles",
+        "system.Utility": "name slug map_credit map_tiles new_language new_time_zone energy_unit second_factor",
         "system.Webhook": "name url secret",
     }.items()
     for name in names.split()
