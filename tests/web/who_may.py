@@ -15,7 +15,8 @@ SIGNED_IN: Final = "signed in"  # everybody with an account, whatever the role m
 LOOK: Final[dict[str, set[str]]] = {
     ANYBODY: {
         "account_login", "account_logout", "account_inactive", "account_forgotten", "account_second_factor",
-        "passkey_begin", "passkey_sign_in", "choose_password", "signin_link", "set_language", "theme",
+        "passkey_begin", "passkey_sign_in", "single_sign_on", "single_sign_on_back",
+        "choose_password", "signin_link", "set_language", "theme",
     },
     SIGNED_IN: {
         "account_change_password", "own_sessions", "second_factor", "second_factor_on", "second_factor_off",

@@ -457,3 +457,6 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.destination} {self.status}"
+
+
+from avlas.system.outside_identity import OutsideIdentity as OutsideIdentity  # noqa: E402, PLC0414

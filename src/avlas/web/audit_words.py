@@ -55,6 +55,8 @@ EVENTS: Final[dict[str, Promise]] = {
     "access.passkey_removed": _("Removed a passkey"),
     "access.passkey_shown": _("Showed a passkey"),
     "access.passkey_failed": _("Wrong passkey"),
+    "access.single_sign_on_linked": _("Signed in elsewhere for the first time"),
+    "access.single_sign_on_refused": _("Sign-in elsewhere refused"),
     "access.own_settings_changed": _("Changed the own settings"),
     "access.utility_created": _("Made a utility"),
     "access.user_created": _("Made an account"),
