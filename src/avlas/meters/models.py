@@ -617,3 +617,6 @@ class Telegram(models.Model):
     class Meta:
         managed = False
         db_table = "telegram"
+
+
+from avlas.meters.thinned import ThinnedMonth as ThinnedMonth  # noqa: E402, PLC0414 - models in modules of their own
