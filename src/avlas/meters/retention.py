@@ -111,7 +111,7 @@ def due_months(utility: Utility, rule: Rule, now: datetime) -> list[Month]:
 
 def was_thinned(utility: Utility, month: Month) -> bool:
     """Whether it has been thinned before: what is left of it doesn't tell how well meters were read."""
-    return ThinnedMonth.objects.filter(utility=utility, month_at=_moment(month.begin)).exists()
+    return ThinnedMonth.objects.filter(utility=utility, month_at=month.begin).exists()
 
 
 def surplus_of(utility: Utility, month: Month, at_most_seconds: float = 5) -> tuple[int, bool]:
@@ -150,7 +150,7 @@ def thin(
         if rest:
             time.sleep((time.monotonic() - begun) / 2)  # another writer gets its turn
     ThinnedMonth.objects.update_or_create(
-        utility=utility, month_at=_moment(month.begin), defaults={"thinned_at": timezone.now()}
+        utility=utility, month_at=month.begin, defaults={"thinned_at": timezone.now()}
     )
     return removed
 

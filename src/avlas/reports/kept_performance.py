@@ -48,7 +48,7 @@ def keep(month: Month, by_day: Iterable[list[Performance]]) -> None:
         (
             KeptPerformance(
                 meter_id=meter_id,
-                month_at=month.first,
+                month_at=month.begin,
                 expected=rows[0].tobytes(),
                 received=rows[1].tobytes(),
             )

@@ -58,7 +58,7 @@ def thin(utility: Utility, month: retention.Month, context: Context | None = Non
             ),
         )
     removed = retention.thin(
-        utility, month, context and (lambda share: context.progress(round(100 * share), 100))
+        utility, month, (lambda share: context.progress(round(100 * share), 100)) if context else None
     )
     _note(utility, "readings.thinned", {"month": f"{month.first:%Y-%m}", "readings": removed})
     return removed

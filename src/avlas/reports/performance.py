@@ -159,12 +159,13 @@ def _kept(utility_id: int, choice: str, begin: int, end: int) -> Iterator[tuple[
             f"SELECT m.id, m.serial, m.model, m.slot_seconds FROM meters_meter m WHERE m.utility_id = %s AND {test}",
             [utility_id, *values],
         )
-        meters = {row[0]: row for row in cursor.fetchall()}
+        meters = {row[0]: row[1:] for row in cursor.fetchall()}
     for meter_id, days in kept_days(meters, begin, end):
         expected = days.at[days.expected > 0]
         if len(expected):
+            serial, model, slot_seconds = meters[meter_id]
             where = _where(placed.get(meter_id))
-            yield Performance(*meters[meter_id], int(expected[0]), 0, 0, *where), days
+            yield Performance(meter_id, serial, model, slot_seconds, int(expected[0]), 0, 0, *where), days
 
 
 def _where(place: _Place | None) -> tuple[str, str, str]:
