@@ -186,6 +186,20 @@ def test_layouts_learnt_are_bounded_and_noise_makes_way():
     assert layouts.learn(made_up(300)) is None  # only trusted ones are left
 
 
+def test_types_that_forgery_invents_push_out_nothing_that_was_confirmed(monkeypatch):
+    monkeypatch.setattr(compact, "_LEARNT", 20)
+    layouts = Layouts.shipped()
+    shipped = len(layouts)
+    real = compact.Layout("KAM", 1, 4, 7, (b"\x04\x06",), "format frame", 2)
+    layouts.learn(real)
+    for version in range(100):
+        layouts.learn(compact.Layout("KAM", version, 7, 1000 + version, (b"\x04\x13",), "full frame", 1))
+    assert len(layouts) == shipped + 20
+    assert layouts.find("KAM", 1, 4, 7) == real
+    assert len(layouts._of_maker) == 20
+    assert layouts.find("KAM", 99, 7, 1099) is not None, "the newest is kept"
+
+
 def test_a_layout_on_probation_gives_way_to_a_vouched_one_of_the_same_signature():
     right = made_up(1, seen=2)
     layouts = Layouts()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CONFIRMED = 2  # full frames that must agree before a layout no CRC vouched for is trusted
 _PER_TYPE = 64  # layouts learnt per manufacturer, version and device type
+_LEARNT = 4096  # layouts learnt in all: forgery invents types without end
 _ANY = -1  # version and device type of shipped layouts: whatever the manufacturer sends with this signature
 FORMAT_CIS = frozenset({0x69, 0x6A, 0x6B})
 COMPACT_CIS = frozenset({0x73, 0x79, 0x7B})
@@ -191,13 +192,16 @@ class Layouts:
     def _room_for(self, kind: tuple[str, int, int]) -> bool:
         """Room for one more layout of a type; the oldest on probation makes way."""
         of_kind = [key for key in self._known if key[:3] == kind] if kind[1] != _ANY else []
-        if len(of_kind) < _PER_TYPE:
-            return True
-        for key in of_kind:
+        crowd = of_kind if len(of_kind) >= _PER_TYPE else ()
+        if not crowd and len(self._known) >= len(_shipped()) + _LEARNT:
+            crowd = [key for key in self._known if key[1] != _ANY]
+        for key in crowd:
             if not self.is_confirmed(self._known[key]):
-                del self._known[key]
+                gone = self._known.pop(key)
+                if self._of_maker.get((gone.manufacturer, gone.signature)) is gone:
+                    del self._of_maker[gone.manufacturer, gone.signature]
                 return True
-        return False
+        return not crowd
 
 
 @lru_cache(maxsize=1)
