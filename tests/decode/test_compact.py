@@ -54,6 +54,22 @@ def test_signatures_of_the_shipped_layouts_are_those_the_meters_send():
         assert crc(b"".join(layout.headers)) == layout.signature
 
 
+@pytest.mark.parametrize(
+    ("signature", "text"),
+    [
+        (0x7869, "0406 04FF07 04FF08 0414 043B 0259 025D 04FF22"),
+        (0xE7A2, ("040F 04FF07 04FF08 0414 844014 84804014 043B 0259 025D 142D 84100F 84200F 04FF22 026C"
+                 " 440F 4414 C44014 C4804014 426C")),
+        (0xB34D, "0406 04FF07 04FF08 0414 043B 0259 025D 04FF22 026C 4406 4414 426C"),
+    ],
+)  # fmt: skip
+def test_of_several_with_one_signature_the_one_that_meters_send_is_shipped(signature, text):
+    """MULTICAL 603, 803 and 403: other resolutions happen to have the same signature."""
+    found = Layouts.shipped().find("KAM", 53, 4, signature)
+    assert found.headers == compact.split_headers(text)
+    assert Layouts.is_confirmed(found)
+
+
 @pytest.mark.parametrize("resolution", ["04", "05", "06", "07", "0E", "0F", "FB00"])
 def test_kamstrups_compact_frames_are_read_from_the_first_one_on(resolution):
     """The register order of MULTICAL 403 in any resolution of energy."""
