@@ -121,6 +121,7 @@ SECTIONS = (
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
+            Entry("old_readings", _("Old readings"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry(
                 "users",
                 _("Users"),

@@ -49,6 +49,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
         "meter_delete",
     ),
     "readings": ("meter", "meter_let_in"),
+    "retention": ("old_readings",),
     "receivers": ("receiver", "import_file"),
     "reports": ("heat", "consumption_report", "compare", "water_loss", "saved_reports", "report"),
 }
