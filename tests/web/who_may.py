@@ -39,7 +39,7 @@ LOOK: Final[dict[str, set[str]]] = {
     },
     "group_management": {"map_group", "group_add", "group_edit", "group_delete"},
     "system_configuration": {
-        "utility_settings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
+        "utility_settings", "old_readings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
         "receiver_delete", "job_add", "job_edit", "job_run_now", "job_switch", "job_delete", "messages", "message",
         "message_send_again", "check_up", "mail_server", "webhooks", "webhook_add", "webhook_edit", "webhook_test",
         "webhook_new_secret", "webhook_delete",
@@ -59,7 +59,7 @@ CHANGE: Final[dict[str, set[str]]] = {
     "group_management": LOOK["group_management"]
     | {"meter_revisions", "heat_report", "consumption_report", "water_loss"},  # rows into a group
     "system_configuration": (LOOK["system_configuration"] | {"heat_levels"})
-    - {"receiver_find", "messages", "message", "check_up", "webhooks"},
+    - {"old_readings", "receiver_find", "messages", "message", "check_up", "webhooks"},
     "access_control": LOOK["access_control"]
     - {"users", "api_tokens", "privacy", "privacy_export", "audit_log", "audit_export"},
 }
