@@ -2,7 +2,8 @@
 
 Every test that uses the database (pytest-django's mark ``django_db`` or its fixtures) runs twice, as
 ``[sqlite]`` and ``[postgresql]``; ``--database sqlite`` or ``-k postgresql`` chooses one. PostgreSQL is a real
-server from a wheel, started when the first test asks for it and stopped at the end. Nothing here touches
+server from a wheel, started when the first test asks for it and stopped at the end. What has nothing to do with
+which database it is may be marked ``one_database`` when it takes long. Nothing here touches
 the data folder or the database that the environment names.
 """
 
@@ -63,6 +64,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marked or USE_DATABASE & set(metafunc.fixturenames):
         chosen = metafunc.config.getoption("--database")
         names = DATABASES if chosen == "both" else (chosen,)
+        if metafunc.definition.get_closest_marker("one_database") is not None:
+            names = names[:1]
         metafunc.fixturenames.append("django_db_setup")
         metafunc.parametrize("django_db_setup", names, indirect=True, scope="session")
 

@@ -24,9 +24,13 @@ PASSWORD = "en ganska lång fras"
 
 @dataclass
 class World:
-    """One utility and everything in it. ``mark`` is a word that stands in all its names."""
+    """One utility and everything in it. ``mark`` is a word that stands in all its names.
+
+    A twin has the other's names, serials and customers (``named``); its mark stands in what only its people know.
+    """
 
     mark: str
+    named: str
     utility: Utility
     administrator: User
     superuser: User
@@ -68,9 +72,12 @@ class World:
         with transaction.atomic():
             secret = outbox.seal_webhook_secret(outbox.new_webhook_secret(), self.utility)
             Webhook.objects.create(
-                utility=self.utility, name=f"{self.mark} central", url="https://hook.example/", secret=secret
+                utility=self.utility,
+                name=f"{self.named} central",
+                url=f"https://hook.example/{self.mark}",
+                secret=secret,
             )
-            self.job = Job(utility=self.utility, kind="housekeeping", name=f"{self.mark} nattjobb")
+            self.job = Job(utility=self.utility, kind="housekeeping", name=f"{self.named} nattjobb")
             jobs.set_schedule(self.job, Schedule(cron="30 6 * * 1-5"))
             self.job.failing_since = now
             self.job.save()
@@ -89,7 +96,7 @@ class World:
         keys.store(self.utility, entries, source=f"{self.mark}.kem", who=keys.Who(self.administrator))
 
 
-def make_world(mark: str, seed: int) -> World:
+def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403") -> World:
     """A utility with two read meters, one without a key and one that is heard but not adopted."""
     from avlas.meters.adopt import adopt
     from avlas.meters.models import (
@@ -105,9 +112,12 @@ def make_world(mark: str, seed: int) -> World:
     )
     from avlas.reports.models import SavedReport
     from avlas.simulate import samples
+    from avlas.simulate.layouts import meter_type
+    from avlas.simulate.meter import SimulatedMeter
     from avlas.system import tokens
     from avlas.system.models import User, Utility
 
+    named = named or mark
     utility = Utility.objects.create(name=f"{mark} Energi", slug=mark.lower())
     people = {
         role: User.objects.create_user(
@@ -122,10 +132,13 @@ def make_world(mark: str, seed: int) -> World:
         for role in ("administrator", "superuser", "user")
     }
     collector = Collector.objects.create(
-        utility=utility, name=f"{mark} torn", spec=f"im871a:/dev/tty{mark}", status="running"
+        utility=utility, name=f"{named} torn", spec=f"im871a:/dev/tty{mark}", status="running"
     )
-    world = World(mark, utility, **people, collector=collector)
-    world.fleet = samples.meters("multical403", 3, seed) + samples.meters("multical21", 1, seed)
+    world = World(mark, named, utility, **people, collector=collector)
+    world.fleet = [
+        SimulatedMeter(meter_type(heat), one.identification, one.key, one.access_number)
+        for one in samples.meters("multical403", 3, seed)
+    ] + samples.meters("multical21", 1, seed)
     now = datetime.now(UTC)
     world.store_keys([world.fleet[0], world.fleet[1]])
     world.hear(world.fleet, now - timedelta(days=3))
@@ -146,17 +159,19 @@ def make_world(mark: str, seed: int) -> World:
         postal_code="421 01",
         city=f"{mark}stad",
     )
-    world.customer = Customer.objects.create(utility=utility, number=f"{mark}-1", name=f"{mark} Öberg")
+    world.customer = Customer.objects.create(
+        utility=utility, number=f"{named}-1", name=f"{named} Öberg", email=f"oberg@{mark.lower()}.example"
+    )
     Occupancy.objects.create(point=world.point, customer=world.customer, from_at=now - timedelta(days=90))
     place = Installation.objects.create(
         point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60)
     )
     Exchange.objects.create(utility=utility, old=place, reason=f"{mark} revision")
-    group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
+    group = Group.objects.create(utility=utility, name=f"{named} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
-    SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
+    SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{named} retur")
     world.jobs_and_messages()
-    tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
+    tokens.create(utility, f"{named} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world
 
 
@@ -168,6 +183,19 @@ def north(db: None) -> World:
 @pytest.fixture
 def south(db: None) -> World:
     return make_world("Söderby", 12)
+
+
+def make_twin(of: World) -> World:
+    return make_world("Tvillby", 11, of.named, "multical603")
+
+
+@pytest.fixture
+def twin(north: World) -> World:
+    """Another utility with the same serials, customers, groups, reports and jobs, in a town called Tvillby.
+
+    The meters are of another type: where the radio address is the same too, both are told that it is contested.
+    """
+    return make_twin(north)
 
 
 @pytest.fixture

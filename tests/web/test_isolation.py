@@ -1,118 +1,219 @@
-"""Nobody sees another utility's rows, by whatever address; everybody sees only what the role allows."""
+"""Nobody sees another utility's rows, by whatever address, even when both have the same meters and customers.
+
+Who may see and do what in the own utility stands in ``test_matrix``.
+"""
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from datetime import UTC, datetime, timedelta
+from difflib import unified_diff
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
-from django.urls import URLPattern, get_resolver, reverse
+import time_machine
+from django.apps import apps
+from django.urls import resolve, reverse
 
-from avlas.meters.models import (
-    Collector,
-    Customer,
-    Exchange,
-    Group,
-    Key,
-    Meter,
-    MeteringPoint,
-    MeterState,
-    Reading,
-    Telegram,
-)
-from avlas.reports.models import SavedReport
-from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
+from avlas.meters.models import Key, Meter, MeterState, Occupancy, Telegram
+from avlas.system import tokens
+from avlas.system.models import Utility
 
-# Pages anybody may see, and those that are not about a utility's rows.
-OPEN = {
-    "account_login", "account_logout", "account_inactive", "signin_link", "set_language", "theme",
-    "account_change_password", "choose_password", "map_area", "help_page",
-    "account_second_factor", "account_forgotten",
-}  # fmt: skip
-POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
-             "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
-             "meters_act", "info_codes_acknowledge", "exchange_undo"}  # fmt: skip
+from .asking import NO_ROW, PAGES, Forms, address_of, ask, bare, signed_in, text_of, undone
+from .conftest import make_twin
+from .who_may import ANYBODY, LOOK, OF_INSTALLATION
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+    from django.http import HttpResponse
+
+    from .conftest import World
+
+SHOWN = sorted(set(PAGES) - LOOK[ANYBODY] - OF_INSTALLATION - set(NO_ROW))
+NEW_EACH_TIME = {"second_factor_on", "passkey_add"}  # with a new secret on them
+NOT_SENT = {"account_logout", "set_language", "theme", "signin_link"}
 
 
-def pages() -> list[tuple[str, list[str]]]:
-    """Every named page of the program with the names of its blanks."""
+def words(world: World) -> list[str]:
+    """What only this utility's people may read."""
+    return [world.mark.lower(), quote(world.mark).lower(), "multical 603"]
+
+
+def traces(answer: HttpResponse, world: World) -> list[str]:
+    """Which of the other utility's words stand in an answer: page, file, workbook, headers."""
+    text = text_of(answer).lower()
+    return [word for word in words(world) if word in text]
+
+
+def period() -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {
+        "period": "own", "from": f"{now - timedelta(days=10):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}",
+    }  # fmt: skip
+
+
+def queries(name: str, world: World) -> list[str]:
+    """Ways to ask a page: as it is, for the other's rows, and as files."""
+    rows = {key: value for key, value in foreign(world).items() if key not in ("kind", "one")}
+    asked: list[dict[str, Any]] = [{}, {**period(), **rows}]
+    if name.endswith(("_file", "_export")) or name in ("performance", "info_codes"):
+        asked += [{**period(), "file": kind} for kind in ("csv", "xlsx")]
+    if not PAGES[name]:
+        asked += [{"q": world.meters[0].serial}, {"q": world.named}]
+    return ["", *("?" + urlencode(one, doseq=True) for one in asked if one)]
+
+
+def foreign(world: World) -> dict[str, Any]:
+    """Values for fields that name a row, all of ``world``."""
+    meters = [meter.pk for meter in world.meters]
+    group, report = world.utility.group_set.get().pk, world.utility.savedreport_set.get().pk
+    state = MeterState.objects.get(utility=world.utility, meter=None).pk
+    return {
+        "meter": meters, "meters": meters, "ids": ",".join(map(str, meters)), "chosen": ",".join(map(str, meters)),
+        "line": [f"{meters[0]}.energy_heat_kwh"], "group": group, "list": group, "in": group, "to": group,
+        "report": report, "point": world.point.pk, "customer": world.customer.pk, "state": state, "one": state,
+        "occupancy": Occupancy.objects.get(point=world.point).pk, "assigned_to": world.user.pk,
+        "receiver": world.collector.pk, "zone": group, "of": meters[0], "kind": "",
+    }  # fmt: skip
+
+
+# -- a twin: everything that has a name is called the same ----------------------------------------------------------
+
+
+@pytest.mark.one_database
+def test_no_page_and_no_file_tells_of_a_twin(north, twin):
+    client = signed_in(north.administrator)
     found = []
-
-    def walk(patterns):
-        for pattern in patterns:
-            if isinstance(pattern, URLPattern):
-                found.append((pattern.name, list(pattern.pattern.converters)))
-            elif getattr(pattern, "namespace", None) is None:
-                walk(pattern.url_patterns)
-
-    walk(get_resolver("avlas.web.urls").url_patterns)
-    return [(name, blanks) for name, blanks in found if name not in OPEN]
-
-
-def blanks_of(world, name: str) -> dict[str, int]:
-    """What to put into the blanks of a page so that it shows a row of ``world``."""
-    if name == "meter_telegram":
-        telegram = Telegram.objects.filter(meter_id=world.meters[0].pk).first()
-        slot = int(telegram.slot_at.timestamp())
-        return {"pk": world.meters[0].pk, "slot": slot, "code": telegram.class_code}
-    if name == "map_heard":
-        return {"pk": world.collector.pk}
-    if name == "meter_reading_void":
-        reading = Reading.objects.filter(meter_id=world.meters[0].pk, kind=0).first()
-        return {"pk": world.meters[0].pk, "slot": int(reading.slot_at.timestamp()), "kind": 0}
-    if name.startswith("meter"):
-        return {"pk": world.meters[0].pk}
-    if name == "job_run":
-        run = JobRun.objects.filter(job__utility=world.utility).first()
-        return {"pk": run.job_id, "run": run.pk}
-    model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
-             "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
-    found = model.objects.filter(utility=world.utility)
-    return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
+    for name in SHOWN:
+        own = address_of(north, name)
+        for query in queries(name, twin):
+            answer = ask(client, "GET", own + query)
+            assert answer.status_code < 500, own + query
+            found += [f"{own}{query}: {trace}" for trace in traces(answer, twin)]
+        if PAGES[name]:
+            answer = ask(client, "GET", address_of(twin, name))
+            assert answer.status_code == 404, name
+            found += [f"{name} of the twin: {trace}" for trace in traces(answer, twin)]
+    assert not found, "\n".join(found)
 
 
-WITH_BLANKS = [name for name, blanks in pages() if blanks]
-WITHOUT = [name for name, blanks in pages() if not blanks]
+@pytest.mark.one_database
+def test_no_page_changes_because_there_is_a_twin(north):
+    client = signed_in(north.administrator)
+    with time_machine.travel(datetime.now(UTC), tick=False):
+
+        def everything() -> dict[str, str]:
+            shown = {}
+            for name in SHOWN:
+                if name not in NEW_EACH_TIME:
+                    address = address_of(north, name)
+                    if address.startswith("/analysis/"):
+                        address += "?" + urlencode(period())
+                    shown[address] = bare(ask(client, "GET", address))
+            return shown
+
+        before = everything()
+        make_twin(north)
+        after = everything()
+    differ = [address for address in before if before[address] != after[address]]
+    shown = {
+        address: list(unified_diff(before[address].splitlines(), after[address].splitlines(), n=0))[:12]
+        for address in differ
+    }
+    assert not differ, "\n".join(f"{address}: {lines}" for address, lines in shown.items())
 
 
-def test_every_kind_of_row_has_a_page():
-    assert {"meter", "meter_telegram", "heard_one", "receiver_edit", "key_delete"} <= set(WITH_BLANKS)
-    assert {"home", "meters", "heard", "receivers", "keys", "meters_export"} <= set(WITHOUT)
+def rows_of(world: World) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row that belongs to a utility in some way, also by what it points at."""
+    found = {}
+    for model in apps.get_models():
+        if model.__module__.startswith("avlas."):
+            for path in paths(model, 3):
+                kept = model._default_manager.filter(**{path: world.utility.pk})
+                found[f"{model.__name__} {path}"] = sorted(map(repr, kept.values_list()))
+    return found
 
 
-def counts():
-    models = (Collector, Group, Key, Meter, Job, JobRun, Webhook, Delivery, Exchange)
-    return [model.objects.count() for model in models]
+def paths(model: type[Model], deep: int) -> list[str]:
+    """The ways from a model to its utility."""
+    if model is Utility:
+        return ["pk"]
+    found = []
+    for field in model._meta.fields:
+        if field.is_relation and field.related_model and field.related_model is not model and deep:
+            found += [f"{field.name}__{way}" for way in paths(field.related_model, deep - 1)]
+    return found
 
 
-def test_another_utilitys_rows_are_not_there(north, south, sign_in):
-    client = sign_in(north.administrator)
-    for name in WITH_BLANKS:
-        address = reverse(name, kwargs=blanks_of(south, name))
-        own = reverse(name, kwargs=blanks_of(north, name))
-        if name not in POST_ONLY:
-            assert client.get(own).status_code == 200, own
-        assert client.get(address).status_code == 404, address
-        before = counts()
-        assert client.post(address, {"active": "0"}).status_code in (404, 405), address
-        assert before == counts()
+@pytest.mark.one_database
+def test_no_form_reaches_into_a_twin(north, twin):
+    """Each form of each page is sent as it stands, and with the twin's rows wherever it names a row."""
+    client = signed_in(north.administrator)
+    kept = rows_of(twin)
+    assert sum(map(len, kept.values())) > 60
+    sent, found = 0, []
+    for name in SHOWN:
+        shown = ask(client, "GET", address_of(north, name))
+        for action, fields in Forms(shown.content.decode(errors="replace"), address_of(north, name)).found:
+            if resolve(urlsplit(action).path).url_name in NOT_SENT:
+                continue
+            theirs = {key: value for key, value in foreign(twin).items() if key in fields}
+            for more in ({}, theirs) if theirs else ({},):
+                with undone():
+                    answer = client.post(action, {**fields, **more}, follow=True)
+                    sent += 1
+                    found += [f"{action} {more}: {trace}" for trace in traces(answer, twin)]
+                    if answer.status_code >= 500:
+                        found.append(f"{action} {more}: {answer.status_code}")
+                    found += [
+                        f"{action} {more} changed {what}" for what, rows in rows_of(twin).items() if rows != kept[what]
+                    ]  # fmt: skip
+    assert sent > 60
+    assert not found, "\n".join(found)
 
 
-def test_lists_show_only_the_own_utility(north, south, sign_in):
-    client = sign_in(north.administrator)
-    foreign = [south.mark, quote(south.mark), *(sender.identification for sender in south.fleet)]
-    for name in WITHOUT:
-        for query in ("", "?q=S%C3%B6derby", f"?q={south.fleet[0].identification}"):
-            response = client.get(reverse(name) + query, follow=True)
-            assert response.status_code == 200, name
-            text = (b"".join(response) if response.streaming else response.content).decode(errors="replace")
-            if query:  # what was asked for stands in the search field and in links
-                text = text.replace(south.mark, "", text.count(f'value="{south.mark}"'))
-                shown = [word for word in foreign[2:] if f"/{word}" in text or f">{word}<" in text]
-                assert not shown, (name, query)
-                assert f"{south.mark} Öberg" not in text
-            else:
-                assert not [word for word in foreign if word in text], name
+ADDED = {
+    "group_add": lambda twin: {"name": f"{twin.named} ost"},
+    "customer_add": lambda twin: {"number": f"{twin.named}-2", "name": "x"},
+    "point_add": lambda twin: {"facility_id": "990099", "address": "x", "system": "WGS 84"},
+    "meter_add": lambda twin: {"serial": "99887766", "manufacturer": "KAM", "medium": "heat"},
+    "receiver_add": lambda twin: {
+        "name": f"{twin.named} hus", "driver": "im871a", "where": "/dev/ttyTvilling", "link_mode": "c1t1",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_a_name_the_twin_has_taken_is_free_here(north, twin, name):
+    """An error that tells it is taken would tell what another utility has."""
+    sent = ADDED[name](twin)
+    with undone():
+        first = signed_in(twin.administrator).post(reverse(name), sent)
+        second = signed_in(north.administrator).post(reverse(name), sent)
+        assert (first.status_code, second.status_code) == (302, 302)
+        again = signed_in(north.administrator).post(reverse(name), sent)
+        assert again.status_code in (200, 302, 422)
+        assert not traces(again, twin)
+
+
+def test_the_api_never_tells_of_a_twin(north, twin, client):
+    _row, token = tokens.create(north.utility, "torn", ["telegrams:write"], created_by=None)
+    frame = bytes(Telegram.objects.filter(meter_id=twin.meters[0].pk).first().frame).hex()
+    kept = rows_of(twin)
+    for body in (
+        {"collector": twin.collector.name, "telegrams": [{"frame": frame}]},
+        {"collector": twin.collector.name, "telegrams": [{"frame": "zz"}, 7, {"heard_at": "never"}]},
+        {"telegrams": "x"},
+    ):
+        answer = client.post(
+            "/api/v1/telegrams", body, content_type="application/json", headers={"Authorization": f"Bearer {token}"}
+        )  # fmt: skip
+        assert answer.status_code in (200, 422)
+        assert not traces(answer, twin)
+    assert rows_of(twin) == kept
+
+
+# -- and by hand ----------------------------------------------------------------------------------------------------
 
 
 def test_adopting_another_utilitys_address_does_nothing(north, south, sign_in):
@@ -130,59 +231,6 @@ def test_a_key_of_another_utility_never_opens_a_pasted_telegram(north, south, si
     assert answer.context["shown"].decoded is False
     answer = sign_in(south.administrator).post(reverse("explain"), {"telegram": frame, "form": "a"})
     assert answer.context["shown"].decoded is True
-
-
-def test_who_is_not_signed_in_sees_the_sign_in_page(north, client):
-    for name, blanks in pages():
-        address = reverse(name, kwargs=blanks_of(north, name) if blanks else {})
-        answer = client.get(address)
-        assert answer.status_code == 302, address
-        assert answer.url.startswith(reverse("account_login")), address
-
-
-CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "receiver_delete", "import_file",
-           "key_import", "key_add", "key_test", "key_delete", "job_run_now", "job_switch", "job_add", "job_edit",
-           "job_delete", "message_send_again", "mail_server", "webhook_add", "webhook_edit", "webhook_test",
-           "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "user_second_factor", "roles",
-           "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
-           "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
-           "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
-           "group_add", "group_edit", "group_delete",
-           "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
-           "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",
-           "meter_exchange", "exchange", "exchange_undo", "meter_reading_add", "meter_reading_void"]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_user_looks_but_changes_nothing(north, sign_in, name):
-    client = sign_in(north.user)
-    blanks = dict(pages())[name]
-    address = reverse(name, kwargs=blanks_of(north, name) if blanks else {})
-    events = AuditEvent.objects.count()
-    assert client.post(address, {"one": "1", "name": "x", "active": "0"}).status_code == 403
-    assert AuditEvent.objects.count() == events
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "users",
-        "user_edit",
-        "roles",
-        "api_tokens",
-        "api_token_revoke",
-        "audit_log",
-        "audit_export",
-        "privacy",
-        "privacy_customer",
-        "privacy_export",
-    ],
-)
-def test_access_is_the_administrators_alone(north, sign_in, name):
-    blanks = dict(pages())[name]
-    address = reverse(name, kwargs=blanks_of(north, name) if blanks else {})
-    assert sign_in(north.superuser).get(address).status_code == 403
-    assert sign_in(north.administrator).get(address).status_code == 200
 
 
 def test_a_user_sees_no_buttons_that_would_be_refused(north, sign_in):

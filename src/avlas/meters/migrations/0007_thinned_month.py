@@ -8,7 +8,7 @@ import avlas.meters.utc_seconds
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("meters", "0006_fence"),
+        ("meters", "0007_journal"),
         ("system", "0005_map_tiles"),
     ]
 

@@ -7,7 +7,7 @@ ways a page reaches the tables that belong to a utility.
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Model)
 
+OWN: Final = "own"
+"""In place of a permission: what everybody who has signed in may see and do, as it is about themselves alone."""
+
 
 class PageRequest(HttpRequest):
     """A request that ``page`` has let through: somebody is signed in and may see this."""
@@ -45,7 +48,8 @@ def page(
 ) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
     """Decorator of a view: sign-in needed, permission ``view`` to look and ``change`` to POST.
 
-    Without ``change`` the page only answers GET and HEAD. ``of_installation``: only for who runs the installation.
+    Without ``change`` the page only answers GET and HEAD. ``OWN`` stands for no permission.
+    ``of_installation``: only for who runs the installation.
     """
 
     def decorate(
@@ -56,11 +60,12 @@ def page(
             asked = cast("PageRequest", request)
             asked.utility = asked.user.utility
             asked.allowed = permissions.of(asked.user)
+            may = asked.allowed | {OWN}
             posting = request.method == "POST"
             methods = ["GET", "HEAD", *(["POST"] if change else [])]
             if request.method not in methods:
                 return HttpResponseNotAllowed(methods)
-            if view not in asked.allowed or (posting and change not in asked.allowed):
+            if view not in may or (posting and change not in may):
                 raise PermissionDenied
             if of_installation and not asked.user.runs_installation:
                 raise PermissionDenied

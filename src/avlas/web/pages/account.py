@@ -17,10 +17,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from avlas.system.models import MailServer, Permission, Role, User
+from avlas.system.models import MailServer, Role, User
 from avlas.web import computers, signin_link
 from avlas.web.context import THEMES
-from avlas.web.pages.access import PageRequest, page, record
+from avlas.web.pages.access import OWN, PageRequest, page, record
 from avlas.web.pages.passwords import RULES
 from avlas.web.sessions import ENDED
 
@@ -112,7 +112,7 @@ class SettingsForm(forms.Form):
     )
 
 
-@page(change=Permission.DATA_ACCESS)
+@page(OWN, change=OWN)
 def my_settings(request: PageRequest) -> HttpResponse:
     """Language, time zone, name and appearance of the signed-in person."""
     user, theme = request.user, request.COOKIES.get("theme", "auto")

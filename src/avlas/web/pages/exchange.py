@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.core.validators import RegexValidator
 from django.db import transaction
 from django.shortcuts import redirect, render
@@ -186,7 +185,7 @@ def exchange(request: PageRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         step = request.POST.get("step", "")
         if step not in STEPS:
-            raise PermissionDenied
+            return redirect("exchange", own.pk)
         answer = _WHAT_STEPS_DO[step](request, own, context)
         if answer is not None:
             return answer

@@ -8,13 +8,13 @@ from django.http import Http404
 from django.shortcuts import render
 
 from avlas.web import formats, manual
-from avlas.web.pages.access import PageRequest, page
+from avlas.web.pages.access import OWN, PageRequest, page
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
 
-@page()
+@page(OWN)
 def help_page(request: PageRequest, name: str = manual.INDEX) -> HttpResponse:
     """One page of the manual, with the list of all beside it."""
     language = formats.language()

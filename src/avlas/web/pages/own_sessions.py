@@ -12,9 +12,8 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from avlas.system.models import Permission
 from avlas.web import computers
-from avlas.web.pages.access import PageRequest, page, record
+from avlas.web.pages.access import OWN, PageRequest, page, record
 from avlas.web.sessions import list_as_own
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Shown:
     here: bool
 
 
-@page(change=Permission.DATA_ACCESS)
+@page(OWN, change=OWN)
 def own_sessions(request: PageRequest) -> HttpResponse:
     """All sessions of the signed-in person, this one first; a POST ends others or names this device."""
     kept: list[UserSession] = UserSession.objects.purge_and_list(request.user)

@@ -18,14 +18,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
 from avlas.system import second_factor as factor
-from avlas.system.models import Permission, User
-from avlas.web.pages.access import PageRequest, computer, page
+from avlas.web.pages.access import OWN, PageRequest, computer, page
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
+    from avlas.system.models import User
+
 _KEPT: Final = "second_factor_secret"  # in the session, sealed, from showing the picture to the first code
-_OWN: Final = Permission.DATA_ACCESS
 
 
 class Stage(LoginStage):  # type: ignore[misc]  # the library has no types
@@ -108,7 +108,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     return render(request, "account/second_factor_ask.html", {"form": form, "person": user}, status=status)
 
 
-@page()
+@page(OWN)
 def second_factor(request: PageRequest) -> HttpResponse:
     """Whether one's own second factor is on, and what one can do about it."""
     on = factor.is_on(request.user)
@@ -117,7 +117,7 @@ def second_factor(request: PageRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@page(change=_OWN)
+@page(OWN, change=OWN)
 def turn_on(request: PageRequest) -> HttpResponse:
     """Hand a secret to an app; its first code and the password turn the second factor on."""
     if factor.is_on(request.user):
@@ -141,7 +141,7 @@ def turn_on(request: PageRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@page(change=_OWN)
+@page(OWN, change=OWN)
 def turn_off(request: PageRequest) -> HttpResponse:
     """Sign in by the password alone again."""
     form = OwnPasswordForm(request)
@@ -153,7 +153,7 @@ def turn_off(request: PageRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@page(change=_OWN)
+@page(OWN, change=OWN)
 def codes(request: PageRequest) -> HttpResponse:
     """Make new recovery codes; the old ones end."""
     if not factor.is_on(request.user):

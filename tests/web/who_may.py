@@ -1,0 +1,83 @@
+"""Who may look at and change what: the one declared table that ``test_matrix`` holds every address against.
+
+A page that is new stands here before it is served: under the permission it takes to look at it (``LOOK``) and, when it
+takes a POST, to change something (``CHANGE``). API routes stand in ``API`` with the scope each method asks for.
+The permissions are those of the requirements' matrix: a user has data access; a superuser all but access control.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ANYBODY: Final = "anybody"  # also who has not signed in
+SIGNED_IN: Final = "signed in"  # everybody with an account, whatever the role may do
+
+LOOK: Final[dict[str, set[str]]] = {
+    ANYBODY: {
+        "account_login", "account_logout", "account_inactive", "account_forgotten", "account_second_factor",
+        "choose_password", "signin_link", "set_language", "theme",
+    },
+    SIGNED_IN: {
+        "account_change_password", "own_sessions", "second_factor", "second_factor_on", "second_factor_off",
+        "second_factor_codes", "settings", "help", "help_page",
+    },
+    "data_access": {
+        "home", "meters", "meters_export", "meters_act", "meter_stock", "meter_revisions", "meter", "meter_readings",
+        "meter_telegrams", "meter_telegram", "meter_case", "map", "map_meters", "map_listed", "map_lines", "map_heard",
+        "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
+        "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
+        "consumption_report", "consumption_report_file", "compare", "compare_file", "water_loss", "water_loss_file",
+        "saved_reports", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
+        "billing_corrections_file", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
+    },
+    "reading_management": {
+        "meter_reading_add", "meter_reading_void", "import_file", "report_save", "report_edit",
+    },
+    "device_and_customer_management": {
+        "meter_add", "revision_periods", "meter_edit", "meter_delete", "meter_use", "meter_install", "meter_take_down",
+        "meter_let_in", "meter_exchange", "exchange_undo", "point_add", "point_edit", "point_move", "customer_add",
+        "customer_edit", "info_codes_acknowledge", "heard_adopt", "key_import", "key_add", "key_test", "key_delete",
+    },
+    "group_management": {"map_group", "group_add", "group_edit", "group_delete"},
+    "system_configuration": {
+        "utility_settings", "old_readings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
+        "receiver_delete", "job_add", "job_edit", "job_run_now", "job_switch", "job_delete", "messages", "message",
+        "message_send_again", "check_up", "mail_server", "webhooks", "webhook_add", "webhook_edit", "webhook_test",
+        "webhook_new_secret", "webhook_delete",
+    },
+    "access_control": {
+        "users", "user_add", "user_edit", "user_link", "user_second_factor", "roles", "api_tokens", "api_token_add",
+        "api_token_revoke", "privacy", "privacy_customer", "privacy_export", "audit_log", "audit_export",
+    },
+}  # fmt: skip
+
+CHANGE: Final[dict[str, set[str]]] = {
+    ANYBODY: LOOK[ANYBODY] - {"account_inactive", "signin_link"},
+    SIGNED_IN: LOOK[SIGNED_IN] - {"second_factor", "help", "help_page"},
+    "data_access": {"meters_act", "explain"},  # chooses meters; explains what is pasted
+    "reading_management": LOOK["reading_management"] | {"billing", "billing_corrections"},
+    "device_and_customer_management": LOOK["device_and_customer_management"] | {"exchange", "meter_case"},
+    "group_management": LOOK["group_management"]
+    | {"meter_revisions", "heat_report", "consumption_report", "water_loss"},  # rows into a group
+    "system_configuration": (LOOK["system_configuration"] | {"heat_levels"})
+    - {"old_readings", "receiver_find", "messages", "message", "check_up", "webhooks"},
+    "access_control": LOOK["access_control"]
+    - {"users", "api_tokens", "privacy", "privacy_export", "audit_log", "audit_export"},
+}
+
+OF_INSTALLATION: Final = {"check_up", "mail_server"}
+"""For who runs the installation, besides the permission."""
+
+API: Final[dict[str, dict[str, str]]] = {
+    "openapi-json": {"GET": ANYBODY},
+    "api-root": {},  # only names where the addresses begin
+    "post_telegrams": {"POST": "telegrams:write"},
+}
+"""Which scope each method of an API route asks for."""
+
+
+def permission(table: dict[str, set[str]], name: str) -> str | None:
+    """What ``name`` takes by ``table``; None when it is not there. AssertionError when it is there twice."""
+    found = [one for one, names in table.items() if name in names]
+    assert len(found) < 2, (name, found)
+    return found[0] if found else None
