@@ -623,4 +623,3 @@ from avlas.meters.billed import BilledAmount as BilledAmount  # noqa: E402, PLC0
 from avlas.meters.billed import BillingMonth as BillingMonth  # noqa: E402, PLC0414 - Django from here
 from avlas.meters.journal import Journal as Journal  # noqa: E402, PLC0414
 from avlas.meters.thinned import ThinnedMonth as ThinnedMonth  # noqa: E402, PLC0414
-from avlas.meters.thinned import ThinnedMonth as ThinnedMonth  # noqa: E402, PLC0414 - models in modules of their own
