@@ -163,9 +163,11 @@ def _why(gap: Gap) -> list[str]:
     said = []
     if gap.backwards:
         said.append(_("the register counted backwards"))
-    if not gap.at_start:
+    elif not gap.at_start and not gap.at_end:
+        said.append(_("no counter at either end"))
+    elif not gap.at_start:
         said.append(_("no counter at the beginning"))
-    if not gap.at_end and not gap.backwards:
+    elif not gap.at_end:
         said.append(_("no counter at the end"))
     if gap.state is None:
         said.append(_("never heard"))
@@ -319,7 +321,6 @@ def trial(request: PageRequest) -> HttpResponse:
         data |= {
             "month": month,
             "lines": lines,
-            "legend": legend(line.marks for line in lines),
             "pages": Pages(len(rows), start // ROWS_PER_PAGE + 1),
             "compared": int((~np.isnan(tried.expected) & ~np.isnan(tried.amount)).sum()),
             "totals": _totals(tried),
