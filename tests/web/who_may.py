@@ -27,7 +27,8 @@ LOOK: Final[dict[str, set[str]]] = {
         "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
         "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
         "consumption_report", "consumption_report_file", "compare", "compare_file", "water_loss", "water_loss_file",
-        "saved_reports", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
+        "saved_reports", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
+        "billing_corrections_file", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
     },
     "reading_management": {
         "meter_reading_add", "meter_reading_void", "import_file", "report_save", "report_edit",
@@ -54,7 +55,7 @@ CHANGE: Final[dict[str, set[str]]] = {
     ANYBODY: LOOK[ANYBODY] - {"account_inactive", "signin_link"},
     SIGNED_IN: LOOK[SIGNED_IN] - {"second_factor", "help", "help_page"},
     "data_access": {"meters_act", "explain"},  # chooses meters; explains what is pasted
-    "reading_management": LOOK["reading_management"],
+    "reading_management": LOOK["reading_management"] | {"billing", "billing_corrections"},
     "device_and_customer_management": LOOK["device_and_customer_management"] | {"exchange", "meter_case"},
     "group_management": LOOK["group_management"]
     | {"meter_revisions", "heat_report", "consumption_report", "water_loss"},  # rows into a group

@@ -49,6 +49,7 @@ JUDGED: Final[dict[str, Personal]] = {
     "meters.Exchange.reason": Personal.WRITTEN,
     "meters.Exchange.undone_reason": Personal.WRITTEN,
     "meters.Exchange.note": Personal.WRITTEN,
+    "meters.BilledAmount.parts": Personal.METERED,
     "system.User.email": Personal.STAFF,
     "system.User.first_name": Personal.STAFF,
     "system.User.last_name": Personal.STAFF,
@@ -66,6 +67,7 @@ JUDGED: Final[dict[str, Personal]] = {
 IMPERSONAL: Final[frozenset[str]] = frozenset(
     f"{model}.{name}"
     for model, names in {
+        "meters.BilledAmount": "register",
         "meters.CaseEntry": "what",
         "meters.Collector": "name spec link_mode status status_text device latitude longitude",
         "meters.Exchange": "state ended_addresses",

@@ -112,6 +112,8 @@ EVENTS: Final[dict[str, Promise]] = {
     "points.changed": _("Changed a metering point"),
     "points.moved": _("Somebody moved in or out"),
     "points.move_undone": _("Took a moving back"),
+    "billing.closed": _("Closed a month's billing"),
+    "billing.corrected": _("Took corrections of a closed month into account"),
     "readings.thinned": _("Left one reading a day of an old month"),
     "readings.ended": _("Removed readings of more years than are kept"),
     "privacy.erased": _("Erased readings for good"),

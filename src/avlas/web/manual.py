@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INDEX: Final = "index"
 HELPS: Final[dict[str, tuple[str, ...]]] = {
+    "billing": ("billing",),
     "access": ("users", "user", "roles", "api_token", "audit", "settings", "account", "choose_password"),
     "alarms": ("info_codes", "meter_case"),
     "decode": ("explain", "meter_telegram"),
