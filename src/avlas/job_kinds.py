@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 from avlas.meters.housekeeping import tidy
 from avlas.notify import silent_receivers
 from avlas.operation import backup
+from avlas.reports import old_readings
 from avlas.system import jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
@@ -49,6 +50,17 @@ KINDS: Final[dict[str, Kind]] = {
             _housekeeping,
             of_installation=True,
             standing=Schedule(cron="17 * * * *"),
+        ),
+        Kind(
+            "retention",
+            gettext_lazy("Old readings"),
+            gettext_lazy(
+                "Leaves one reading a day of months older than the utility's rule, and removes what is older than its"
+                " years."
+            ),
+            old_readings.run,
+            of_installation=True,
+            standing=Schedule(cron="20 3 * * *"),
         ),
         Kind(
             "backup",

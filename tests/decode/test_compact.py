@@ -54,6 +54,22 @@ def test_signatures_of_the_shipped_layouts_are_those_the_meters_send():
         assert crc(b"".join(layout.headers)) == layout.signature
 
 
+@pytest.mark.parametrize(
+    ("signature", "text"),
+    [
+        (0x7869, "0406 04FF07 04FF08 0414 043B 0259 025D 04FF22"),
+        (0xE7A2, ("040F 04FF07 04FF08 0414 844014 84804014 043B 0259 025D 142D 84100F 84200F 04FF22 026C"
+                 " 440F 4414 C44014 C4804014 426C")),
+        (0xB34D, "0406 04FF07 04FF08 0414 043B 0259 025D 04FF22 026C 4406 4414 426C"),
+    ],
+)  # fmt: skip
+def test_of_several_with_one_signature_the_one_that_meters_send_is_shipped(signature, text):
+    """MULTICAL 603, 803 and 403: other resolutions happen to have the same signature."""
+    found = Layouts.shipped().find("KAM", 53, 4, signature)
+    assert found.headers == compact.split_headers(text)
+    assert Layouts.is_confirmed(found)
+
+
 @pytest.mark.parametrize("resolution", ["04", "05", "06", "07", "0E", "0F", "FB00"])
 def test_kamstrups_compact_frames_are_read_from_the_first_one_on(resolution):
     """The register order of MULTICAL 403 in any resolution of energy."""
@@ -184,6 +200,20 @@ def test_layouts_learnt_are_bounded_and_noise_makes_way():
         layouts.learn(made_up(n, seen=2))
     assert len(layouts) == 64
     assert layouts.learn(made_up(300)) is None  # only trusted ones are left
+
+
+def test_types_that_forgery_invents_push_out_nothing_that_was_confirmed(monkeypatch):
+    monkeypatch.setattr(compact, "_LEARNT", 20)
+    layouts = Layouts.shipped()
+    shipped = len(layouts)
+    real = compact.Layout("KAM", 1, 4, 7, (b"\x04\x06",), "format frame", 2)
+    layouts.learn(real)
+    for version in range(100):
+        layouts.learn(compact.Layout("KAM", version, 7, 1000 + version, (b"\x04\x13",), "full frame", 1))
+    assert len(layouts) == shipped + 20
+    assert layouts.find("KAM", 1, 4, 7) == real
+    assert len(layouts._of_maker) == 20
+    assert layouts.find("KAM", 99, 7, 1099) is not None, "the newest is kept"
 
 
 def test_a_layout_on_probation_gives_way_to_a_vouched_one_of_the_same_signature():

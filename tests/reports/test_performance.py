@@ -20,6 +20,7 @@ from avlas.meters.models import (
     MeterState,
     ReceiverHour,
 )
+from avlas.meters.retention import month_of
 from avlas.reports.calc.performance import (
     counted_spans,
     deaf_spans,
@@ -28,6 +29,7 @@ from avlas.reports.calc.performance import (
     slots_in,
     whole_slots,
 )
+from avlas.reports.old_readings import thin
 from avlas.reports.performance import find_last_missing, reading_performance
 from avlas.system.models import Utility
 
@@ -178,3 +180,43 @@ def test_a_receiver_that_was_away_is_not_the_meters_fault(utility):
     report = reading_performance(utility.pk, "all", BEGIN, END, END)
     assert (report.deaf, report.deaf_hours) == ([(hours[100], hours[110])], 10)
     assert report.percent == pytest.approx(100 * 450 / 460)
+
+
+def test_a_thinned_month_keeps_how_well_its_meters_were_read(utility):
+    """The report of an old month says the same before and after one reading a day is left."""
+    month = month_of(datetime(2025, 3, 15, tzinfo=UTC))
+    begin = month.begin
+    for n, slot in enumerate((HOUR, HOUR, 1800)):
+        slots = range(begin, month.end + 40 * DAY, slot)
+        add_meter(utility, str(n), [at for index, at in enumerate(slots) if index % 7 != n], slot=slot,
+                  since=begin - DAY)  # fmt: skip
+    add_meter(utility, "silent", [], since=begin + 3 * DAY)
+    add_meter(utility, "daily", range(begin + HOUR, month.end, DAY), slot=DAY)
+    collector = Collector.objects.create(utility=utility, name="Roof", spec="import")
+    ReceiverHour.objects.bulk_create(
+        ReceiverHour(collector=collector, hour_at=at, seconds=0 if DAY <= at - begin < 2 * DAY else 3600)
+        for at in range(begin, month.end + 40 * DAY, HOUR)
+    )
+    spans = [(begin, month.end), (begin + 5 * DAY, begin + 9 * DAY), (begin + DAY, month.end + 40 * DAY)]
+
+    def said():
+        reports = [reading_performance(utility.pk, "all", *span, span[1]) for span in spans]
+        return [{one.serial: (one.expected, one.received) for one in report.meters} for report in reports]
+
+    before = said()
+    assert thin(utility, month) > 2000
+    after = said()
+    for told in (*before, *after):
+        expected, received = told.pop("daily")
+        assert expected - received in (0, 1, 39, 40)  # a day's slot counts where it begins
+    assert after == before
+    assert before[0]["0"][1] > 600
+    report = reading_performance(utility.pk, "all", *spans[0], spans[0][1])
+    find_last_missing(report, report.meters)
+    missing = {one.serial: one.last_missing_at for one in report.meters}
+    assert missing.pop("daily") is None
+    assert all(begin <= at.timestamp() < month.end for at in missing.values())
+    assert thin(utility, month) == 0  # again
+    for told in (again := said()):
+        told.pop("daily")
+    assert again == before

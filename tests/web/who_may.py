@@ -28,7 +28,8 @@ LOOK: Final[dict[str, set[str]]] = {
         "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
         "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
         "consumption_report", "consumption_report_file", "compare", "compare_file", "water_loss", "water_loss_file",
-        "saved_reports", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
+        "saved_reports", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
+        "billing_corrections_file", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
     },
     "reading_management": {
         "meter_reading_add", "meter_reading_void", "import_file", "report_save", "report_edit",
@@ -40,7 +41,7 @@ LOOK: Final[dict[str, set[str]]] = {
     },
     "group_management": {"map_group", "group_add", "group_edit", "group_delete"},
     "system_configuration": {
-        "utility_settings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
+        "utility_settings", "old_readings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
         "receiver_delete", "job_add", "job_edit", "job_run_now", "job_switch", "job_delete", "messages", "message",
         "message_send_again", "check_up", "mail_server", "webhooks", "webhook_add", "webhook_edit", "webhook_test",
         "webhook_new_secret", "webhook_delete",
@@ -55,12 +56,12 @@ CHANGE: Final[dict[str, set[str]]] = {
     ANYBODY: LOOK[ANYBODY] - {"account_inactive", "signin_link"},
     SIGNED_IN: LOOK[SIGNED_IN] - {"second_factor", "help", "help_page"},
     "data_access": {"meters_act", "explain"},  # chooses meters; explains what is pasted
-    "reading_management": LOOK["reading_management"],
+    "reading_management": LOOK["reading_management"] | {"billing", "billing_corrections"},
     "device_and_customer_management": LOOK["device_and_customer_management"] | {"exchange", "meter_case"},
     "group_management": LOOK["group_management"]
     | {"meter_revisions", "heat_report", "consumption_report", "water_loss"},  # rows into a group
     "system_configuration": (LOOK["system_configuration"] | {"heat_levels"})
-    - {"receiver_find", "messages", "message", "check_up", "webhooks"},
+    - {"old_readings", "receiver_find", "messages", "message", "check_up", "webhooks"},
     "access_control": LOOK["access_control"]
     - {"users", "api_tokens", "privacy", "privacy_export", "audit_log", "audit_export"},
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CONFIRMED = 2  # full frames that must agree before a layout no CRC vouched for is trusted
 _PER_TYPE = 64  # layouts learnt per manufacturer, version and device type
+_LEARNT = 4096  # layouts learnt in all: forgery invents types without end
 _ANY = -1  # version and device type of shipped layouts: whatever the manufacturer sends with this signature
 FORMAT_CIS = frozenset({0x69, 0x6A, 0x6B})
 COMPACT_CIS = frozenset({0x73, 0x79, 0x7B})
@@ -48,7 +49,15 @@ _HEAT_402 = "04{e} 04FF07 04FF08 04{v} 02FD17 04{q} 0259 025D"
 _HEAT_302 = "03{e} 43{e} 03{v} 426C 02{p} 01FF21"
 # MULTICAL 303: E1 V1 E8 E9 t1 t2 flow info date, E1 and V1 at target date, target date
 _HEAT_303 = "04{e} 04{v} 04FF07 04FF08 0259 025D 02{q} 02FF22 026C 44{e} 44{v} 426C"
-_TEMPLATES = (_HEAT_403, _HEAT_803, _HEAT_603, _HEAT_603_POWER, _HEAT_602, _HEAT_402, _HEAT_302, _HEAT_303)
+# Of several layouts with one signature the first counts: what meters send, then the likelier ones.
+_SENT = (
+    "0406 04FF07 04FF08 0414 043B 0259 025D 04FF22",  # MULTICAL 603
+    (
+        "040F 04FF07 04FF08 0414 844014 84804014 043B 0259 025D 142D 84100F 84200F 04FF22 026C "
+        "440F 4414 C44014 C4804014 426C"
+    ),  # MULTICAL 803
+)
+_TEMPLATES = (_HEAT_403, _HEAT_603, _HEAT_603_POWER, _HEAT_602, _HEAT_402, _HEAT_302, _HEAT_303, _HEAT_803)
 _ENERGY = ("06", "05", "04", "07", "FB00", "0E", "0F", "0D", "FB08")
 _VOLUME = ("14", "13", "15", "16")
 _FLOW = ("3B", "3C", "3A")
@@ -69,7 +78,7 @@ _ENGELMANN = (
     "840713 C40713 840813 046D 0413"
 )
 _MAKERS = {
-    "KAM": (*_TEMPLATES, *_FIXED),
+    "KAM": (*_SENT, *_TEMPLATES, *_FIXED),
     "KAW": _FIXED,  # Kamstrup's newer water meters
     "EFE": (_ENGELMANN,),
 }
@@ -191,13 +200,16 @@ class Layouts:
     def _room_for(self, kind: tuple[str, int, int]) -> bool:
         """Room for one more layout of a type; the oldest on probation makes way."""
         of_kind = [key for key in self._known if key[:3] == kind] if kind[1] != _ANY else []
-        if len(of_kind) < _PER_TYPE:
-            return True
-        for key in of_kind:
+        crowd = of_kind if len(of_kind) >= _PER_TYPE else ()
+        if not crowd and len(self._known) >= len(_shipped()) + _LEARNT:
+            crowd = [key for key in self._known if key[1] != _ANY]
+        for key in crowd:
             if not self.is_confirmed(self._known[key]):
-                del self._known[key]
+                gone = self._known.pop(key)
+                if self._of_maker.get((gone.manufacturer, gone.signature)) is gone:
+                    del self._of_maker[gone.manufacturer, gone.signature]
                 return True
-        return False
+        return not crowd
 
 
 @lru_cache(maxsize=1)

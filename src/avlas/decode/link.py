@@ -131,7 +131,7 @@ def manufacturer_code(letters: str) -> int:
     return first << 10 | second << 5 | third
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def address(raw: bytes) -> Address:
     """The address in eight bytes of link order: M(2) identification(4) version(1) device type(1)."""
     return Address(

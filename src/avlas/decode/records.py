@@ -43,7 +43,7 @@ class Dib:
     words: str
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def describe_dib(raw: bytes) -> Dib:
     """Read DIF and DIFEs (``raw`` must end with the one whose extension bit is clear)."""
     storage, tariff, subunit = raw[0] >> 6 & 1, 0, 0

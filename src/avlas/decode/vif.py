@@ -272,7 +272,7 @@ _PHASES = {
 }
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def describe(codes: bytes, unit_text: bytes | None = None) -> Meaning:
     """The meaning of a VIF with its VIFEs; ``unit_text`` is the text of a plain-text VIF, as sent."""
     first = codes[0] & 0x7F

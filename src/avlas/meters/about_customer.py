@@ -148,7 +148,7 @@ def erase_occupancy(occupancy: Occupancy, from_at: datetime, to_at: datetime, wh
     count = 0
     meters = meters_of(occupancy)
     with transaction.atomic():
-        erasure.hold(meter for meter, _since, _until in meters)
+        erasure.hold(meter.pk for meter, _since, _until in meters)
         for meter, since, until in meters:
             begin, end = max(since, from_at), min(until, to_at)
             if begin < end:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from avlas.decode.types import Address
 
 _STRANGERS_SLOT = 3600  # seconds
-_MOST_STRANGERS = 200_000  # met, before all are forgotten: noise invents addresses without end
+_MOST_STRANGERS = 100_000  # met, before all are forgotten: noise invents addresses without end
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def erase(meter: Meter, from_at: datetime, to_at: datetime, who: Who) -> dict[st
     if to_at <= from_at:
         raise ValueError(f"the span ends ({to_at}) before it begins ({from_at})")
     with transaction.atomic():
-        hold([meter])
+        hold([meter.pk])
         Fence.objects.get_or_create(meter=meter, from_at=from_at, to_at=to_at, defaults={"by": who.user})
         Generation.bump(meter.utility_id)
         counts = _delete(meter, int(from_at.timestamp()), int(to_at.timestamp()))
@@ -68,9 +68,9 @@ def erase(meter: Meter, from_at: datetime, to_at: datetime, who: Who) -> dict[st
     return counts
 
 
-def hold(meters: Iterable[Meter]) -> None:
+def hold(meter_ids: Iterable[int]) -> None:
     """Hold what ingest holds of these meters, in its order, until the transaction ends: addresses, then meters."""
-    ids = sorted({meter.pk for meter in meters})
+    ids = sorted(set(meter_ids))
     list(
         MeterState.objects.select_for_update(no_key=True)
         .filter(meter_id__in=ids)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from avlas.meters import entered, installing
+from avlas.meters.billed import is_billed
 from avlas.meters.changes import name_of
 from avlas.meters.entered import Figure
 from avlas.meters.installing import Impossible
@@ -85,16 +86,15 @@ def carry_out(exchange: Exchange, who: Who) -> None:
 
 
 def why_not_undone(exchange: Exchange) -> str:
-    """Say why an exchange can't be undone: "not_done", "changed_since"; "" when it can.
-
-    The one fence before undoing: when there are bills, one that rests on the exchange belongs here.
-    """
+    """Say why an exchange can't be undone: "not_done", "changed_since", "billed"; "" when it can."""
     if exchange.state != Exchange.DONE:
         return "not_done"
     new, old = exchange.new, exchange.old
     elsewhere = old.meter.installations.filter(from_at__gte=old.to_at).exists() if old.to_at else True
     if new is None or new.to_at is not None or elsewhere or old.meter.retired_at is not None:
         return "changed_since"
+    if exchange.at is not None and is_billed([old.meter_id, new.meter_id], exchange.at):
+        return "billed"
     return ""
 
 

@@ -34,7 +34,7 @@ def merged(first: str, second: str) -> str:
     return text({**parse(second), **parse(first)})
 
 
-@lru_cache(16384)
+@lru_cache(4096)
 def step(sent: tuple[str, int] | None) -> float:
     """Give one count of a register (unit and decimals as sent) in canonical units; 0.0 when they aren't known."""
     if sent is None:

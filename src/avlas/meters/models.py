@@ -617,3 +617,9 @@ class Telegram(models.Model):
     class Meta:
         managed = False
         db_table = "telegram"
+
+
+from avlas.meters.billed import BilledAmount as BilledAmount  # noqa: E402, PLC0414 - modules of their own, known to
+from avlas.meters.billed import BillingMonth as BillingMonth  # noqa: E402, PLC0414 - Django from here
+from avlas.meters.journal import Journal as Journal  # noqa: E402, PLC0414
+from avlas.meters.thinned import ThinnedMonth as ThinnedMonth  # noqa: E402, PLC0414

@@ -49,6 +49,7 @@ JUDGED: Final[dict[str, Personal]] = {
     "meters.Exchange.reason": Personal.WRITTEN,
     "meters.Exchange.undone_reason": Personal.WRITTEN,
     "meters.Exchange.note": Personal.WRITTEN,
+    "meters.BilledAmount.parts": Personal.METERED,
     "system.User.email": Personal.STAFF,
     "system.User.first_name": Personal.STAFF,
     "system.User.last_name": Personal.STAFF,
@@ -67,6 +68,7 @@ JUDGED: Final[dict[str, Personal]] = {
 IMPERSONAL: Final[frozenset[str]] = frozenset(
     f"{model}.{name}"
     for model, names in {
+        "meters.BilledAmount": "register",
         "meters.CaseEntry": "what",
         "meters.Collector": "name spec link_mode status status_text device latitude longitude",
         "meters.Exchange": "state ended_addresses",
@@ -74,6 +76,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.Group": "name note",
         "meters.Installation": "role",
         "meters.Key": "manufacturer identification sealed source",
+        "meters.Journal": "body",  # numbers of meters and moments, no values
         "meters.LearntLayout": "manufacturer headers source",
         "meters.Meter": "manufacturer serial model family medium config mounted_in accuracy_class seals",
         "meters.MeterAddress": "road identifier",
@@ -82,6 +85,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.ReadingConflict": "register",
         "meters.ReceiverHour": "signals",
         "meters.RevisionRule": "kind",
+        "reports.KeptPerformance": "expected received",
         "reports.SavedReport": "kind name note settings",
         "system.ApiToken": "name prefix hash scopes",
         "system.AuditEvent": "event",

@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 
+from avlas.meters.models import Meter
+from avlas.meters.utc_seconds import UtcSecondsField
 from avlas.system.models import User, Utility
 
 
@@ -78,3 +80,20 @@ class PerformanceLevel(models.Model):
     def of(cls, utility: Utility) -> PerformanceLevel:
         """Give the utility's level, the usual one if it has set none."""
         return cls.objects.filter(utility=utility).first() or cls(utility=utility)
+
+
+class KeptPerformance(models.Model):
+    """How well a meter was read on each day of a month that has been thinned since: see kept_performance.
+
+    ``expected`` and ``received``: slots of each day (standard time), as two-byte numbers, low byte first.
+    """
+
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="+")
+    month_at = UtcSecondsField()  # its first moment, in standard time
+    expected = models.BinaryField()
+    received = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["meter", "month_at"], name="kept_performance_once")
+        ]

@@ -22,9 +22,12 @@ from avlas.reports.calc.performance import (
     percent,
     slots_in,
 )
+from avlas.reports.kept_performance import kept_days, kept_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from avlas.reports.kept_performance import Days
 
 _MOST_SPANS: Final = (
     60  # more interruptions than that in one period: the shortest ones count against the meters
@@ -46,6 +49,7 @@ class Performance:
     address: str = ""
     postal_code: str = ""
     city: str = ""
+    kept_missing_at: int | None = None  # seconds UTC: the last day with a gap, of those kept by the day
     last_missing_at: datetime | None = None  # filled in by find_last_missing
 
     @property
@@ -56,11 +60,15 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The meters of a group that ought to be read, in no order, and when no receiver listened."""
+    """The meters of a group that ought to be read, in no order, and when no receiver listened.
+
+    Up to ``counted_from`` (seconds UTC) readings have been thinned: there the days kept before stand for them.
+    """
 
     span: Span
     deaf: list[Span]
     meters: list[Performance]
+    counted_from: int
 
     @property
     def deaf_hours(self) -> float:
@@ -77,7 +85,41 @@ def reading_performance(utility_id: int, choice: str, begin: int, end: int, now:
     """Count for the meters that ``choice`` (see meters.groups) chooses, from ``begin`` until ``end`` (seconds UTC).
 
     What lies after ``now`` is not expected yet. A meter is expected from when it was installed or made known, or from
-    its first reading if that is earlier; in stock it is not expected.
+    its first reading if that is earlier; in stock it is not expected. Of months whose readings have been thinned
+    counts what was kept of each day before.
+    """
+    end = max(begin, min(end, now))
+    until = kept_until(utility_id)
+    counted_from = min(end, max(begin, until)) if until else begin
+    report = count_performance(utility_id, choice, counted_from, end, now)
+    if counted_from == begin:
+        return report
+    meters = {one.meter_id: one for one in report.meters}
+    for one, days in _kept(utility_id, choice, begin, counted_from):
+        there = meters.setdefault(one.meter_id, one)
+        there.expected += int(days.expected.sum())
+        there.received += int(days.received.sum())
+        there.since = min(there.since, one.since)
+        gaps = days.at[days.received < days.expected]
+        if len(gaps):
+            there.kept_missing_at = int(gaps[-1])
+    return Report((begin, end), report.deaf, list(meters.values()), counted_from)
+
+
+def count_performance(
+    utility_id: int,
+    choice: str,
+    begin: int,
+    end: int,
+    now: int,
+    *,
+    beginning: bool = False,
+    expected_from: Mapping[int, int] | None = None,
+) -> Report:
+    """The same from readings alone, whether they have been thinned or not.
+
+    ``beginning``: all slots that begin in the period count, also one that ends after it. ``expected_from``: since when
+    (seconds UTC) meters are expected, where that is known already.
     """
     end = max(begin, min(end, now))
     deaf = _deaf(utility_id, begin, end)
@@ -86,7 +128,8 @@ def reading_performance(utility_id: int, choice: str, begin: int, end: int, now:
     found = []
     slots = Meter.objects.filter(utility_id=utility_id).values_list("slot_seconds", flat=True).distinct()
     for slot_seconds in sorted(slots):
-        spans = counted_spans((begin, end), deaf, slot_seconds)
+        span = begin, end + slot_seconds - 1 if beginning else end
+        spans = counted_spans(span, deaf, slot_seconds)
         for meter_id, serial, model, made_at, heard, first, received in _counted(
             utility_id, slot_seconds, spans, test, values
         ):
@@ -95,13 +138,38 @@ def reading_performance(utility_id: int, choice: str, begin: int, end: int, now:
                 continue
             known = place.from_at if place else made_at
             since = max(begin, min(known, first if first is not None else known))
+            if expected_from:
+                since = max(begin, expected_from.get(meter_id, since))
             expected = slots_in(spans, slot_seconds, since)
             if expected:
-                where = (place.address, place.postal_code, place.city) if place else ("", "", "")
                 found.append(
-                    Performance(meter_id, serial, model, slot_seconds, since, expected, received, *where)
+                    Performance(
+                        meter_id, serial, model, slot_seconds, since, expected, received, *_where(place)
+                    )
                 )
-    return Report((begin, end), deaf, found)
+    return Report((begin, end), deaf, found, begin)
+
+
+def _kept(utility_id: int, choice: str, begin: int, end: int) -> Iterator[tuple[Performance, Days]]:
+    """Of the chosen meters that were expected in thinned months: a row without counts, and the days kept."""
+    test, values = members_test(utility_id, choice)
+    placed = _placed(utility_id, test, values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT m.id, m.serial, m.model, m.slot_seconds FROM meters_meter m WHERE m.utility_id = %s AND {test}",
+            [utility_id, *values],
+        )
+        meters = {row[0]: row[1:] for row in cursor.fetchall()}
+    for meter_id, days in kept_days(meters, begin, end):
+        expected = days.at[days.expected > 0]
+        if len(expected):
+            serial, model, slot_seconds = meters[meter_id]
+            where = _where(placed.get(meter_id))
+            yield Performance(meter_id, serial, model, slot_seconds, int(expected[0]), 0, 0, *where), days
+
+
+def _where(place: _Place | None) -> tuple[str, str, str]:
+    return (place.address, place.postal_code, place.city) if place else ("", "", "")
 
 
 def find_last_missing(report: Report, some: Iterable[Performance]) -> None:
@@ -116,13 +184,16 @@ def find_last_missing(report: Report, some: Iterable[Performance]) -> None:
                 cursor.execute(
                     f"SELECT meter_id, slot_at FROM reading WHERE meter_id IN ({marks})"
                     f" AND slot_at >= %s AND slot_at < %s AND kind = {int(Kind.LIVE)}",
-                    [*slots, *report.span],
+                    [*slots, report.counted_from, report.span[1]],
                 )
                 for meter_id, slot_at in cursor.fetchall():
                     slots[meter_id].append(slot_at)
         for one in part:
-            spans = counted_spans(report.span, report.deaf, one.slot_seconds)
+            counted = report.counted_from, report.span[1]
+            spans = counted_spans(counted, report.deaf, one.slot_seconds)
             at = last_missing(slots.get(one.meter_id, ()), spans, one.slot_seconds, one.since)
+            if at is None:
+                at = one.kept_missing_at
             one.last_missing_at = None if at is None else datetime.fromtimestamp(at, UTC)
 
 

@@ -85,6 +85,7 @@ SECTIONS = (
             Entry("compare", _("Data comparison")),
             Entry("performance", _("Reading performance"), ("performance_level",)),
             Entry("water_loss", _("Water loss analysis")),
+            Entry("billing", _("Billing"), ("billing_trial", "billing_corrections")),
             Entry("saved_reports", _("Saved reports"), ("report_save", "report_edit")),
         ),
     ),
@@ -121,6 +122,7 @@ SECTIONS = (
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
+            Entry("old_readings", _("Old readings"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry(
                 "users",
                 _("Users"),

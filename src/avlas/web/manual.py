@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INDEX: Final = "index"
 HELPS: Final[dict[str, tuple[str, ...]]] = {
+    "billing": ("billing",),
     "access": ("users", "user", "roles", "api_token", "audit", "settings", "account", "choose_password"),
     "alarms": ("info_codes", "meter_case"),
     "decode": ("explain", "meter_telegram"),
@@ -49,6 +50,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
         "meter_delete",
     ),
     "readings": ("meter", "meter_let_in"),
+    "retention": ("old_readings",),
     "receivers": ("receiver", "import_file"),
     "reports": ("heat", "consumption_report", "compare", "water_loss", "saved_reports", "report"),
 }

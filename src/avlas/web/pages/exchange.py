@@ -370,7 +370,7 @@ def _done(own: Exchange, form: forms.Form) -> dict[str, Any]:
         "exchange": own,
         "form": form,
         "may_undo": not why_not,
-        "why_not": impossible(installing.Impossible(why_not)) if why_not == "changed_since" else "",
+        "why_not": impossible(installing.Impossible(why_not)) if why_not not in ("", "not_done") else "",
         **_shown(own),
     }
 

@@ -61,6 +61,9 @@ IMPOSSIBLE: Final[dict[str, Promise]] = {
         "A reading is entered for this very minute already. Choose another minute, or void it."
     ),
     "not_done": gettext_lazy("The exchange is not carried out."),
+    "billed": gettext_lazy(
+        "A month that counts on the exchange has been billed. Correct it with a new exchange."
+    ),
     "changed_since": gettext_lazy(
         "One of the two meters has been moved since, so the exchange can't be undone."
     ),

@@ -50,11 +50,22 @@ class ReadingForm(FiguresForm):
         return at
 
 
+def _asked_moment(request: PageRequest) -> datetime | None:
+    """The moment that the address proposes: ``?at=`` an ISO date and time with its offset."""
+    try:
+        at = datetime.fromisoformat(request.GET.get("at", ""))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
+
+
 @page(view=MANAGE, change=MANAGE)
 def add(request: PageRequest, pk: int) -> HttpResponse:
     """Enter a reading by hand."""
     own = find(request, Meter, pk)
-    form = ReadingForm(request.POST or None, meter=own, initial={"at": datetime.now(UTC)})
+    form = ReadingForm(
+        request.POST or None, meter=own, initial={"at": _asked_moment(request) or datetime.now(UTC)}
+    )
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         if not form.doubted(data["at"]):
