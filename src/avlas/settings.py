@@ -9,6 +9,10 @@ AVLAS_TRUSTED_PROXIES addresses and networks whose X-Forwarded-For and -Proto ar
 AVLAS_PRIORITY_METERS how many meters of a utility may be read every five minutes (default 50)
 AVLAS_SESSION_IDLE_HOURS  hours without anybody at the computer after which a session ends (default 12)
 AVLAS_SESSION_DAYS    days after which every session ends (default 14)
+AVLAS_OIDC_ISSUER     where people may sign in by OpenID Connect; with AVLAS_OIDC_CLIENT_ID and _CLIENT_SECRET
+AVLAS_OIDC_NAME       what it is called on the sign-in page (default OpenID Connect)
+AVLAS_OIDC_TRUST_EMAIL    1 when its e-mail addresses count as verified though it does not say so (Entra ID)
+AVLAS_OIDC_SECOND_FACTOR  1 when it asks for a second factor itself
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
 AVLAS_SYSLOG          where the audit is copied to: local, udp://host:port or tcp://host:port (default: nowhere)
 AVLAS_DEBUG           1 for development
@@ -29,7 +33,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from avlas.system import syslog
+from avlas.system import sign_on_provider, syslog
 
 PACKAGE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("AVLAS_DATA") or "data").resolve()
@@ -105,6 +109,14 @@ def _networks(listed: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network
         ) from problem
 
 
+def _single_sign_on() -> sign_on_provider.Provider | None:
+    """Where people may sign in by OpenID Connect."""
+    try:
+        return sign_on_provider.provider(os.environ)
+    except ValueError as problem:
+        raise ImproperlyConfigured(f"{problem}.") from problem
+
+
 def _syslog(written: str) -> syslog.Way | None:
     """Where the audit is copied to."""
     try:
@@ -166,6 +178,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "avlas.web.second_factor_required.SecondFactorRequired",
     "django_htmx.middleware.HtmxMiddleware",
     "csp.middleware.CSPMiddleware",
 ]
@@ -247,6 +260,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,::1"))
+SINGLE_SIGN_ON = _single_sign_on()
 SYSLOG = _syslog(os.environ.get("AVLAS_SYSLOG", ""))
 PRIORITY_METERS = _count("AVLAS_PRIORITY_METERS", 50)
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import zipfile
@@ -10,9 +11,11 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
+from fido2.webauthn import AttestedCredentialData
 
 from avlas.meters.models import (
     Collector,
@@ -44,6 +47,11 @@ NO_ROW = {
 }
 """Blanks that are no rows of a utility."""
 
+PASSKEY = {
+    "name": "nyckel", "id": "AAAA", "counter": 0,
+    "credential": base64.b64encode(bytes(AttestedCredentialData.create(bytes(16), b"AAA", {1: 2, 3: -7}))).decode(),
+}  # fmt: skip
+
 
 def walk(patterns, namespace: str = "") -> Iterator[tuple[str, str, list[str]]]:
     """Namespace, name and the names of the blanks of every address there is."""
@@ -65,6 +73,9 @@ def blanks_of(world: World, name: str) -> dict[str, int]:
         telegram = Telegram.objects.filter(meter_id=world.meters[0].pk).first()
         slot = int(telegram.slot_at.timestamp())
         return {"pk": world.meters[0].pk, "slot": slot, "code": telegram.class_code}
+    if name.startswith("passkey"):
+        mine = {"user": world.administrator, "type": Authenticator.Type.WEBAUTHN}
+        return {"pk": Authenticator.objects.get_or_create(**mine, defaults={"data": PASSKEY})[0].pk}
     if name == "map_heard":
         return {"pk": world.collector.pk}
     if name == "meter_reading_void":

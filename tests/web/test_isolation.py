@@ -48,7 +48,7 @@ def traces(answer: HttpResponse, world: World) -> list[str]:
 def period() -> dict[str, str]:
     now = datetime.now(UTC)
     return {
-        "period": "own", "from": f"{now - timedelta(days=10):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}",
+        "period": "dates", "from": f"{now - timedelta(days=10):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}",
     }  # fmt: skip
 
 

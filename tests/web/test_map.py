@@ -16,6 +16,8 @@ from avlas.operation import map_files
 from avlas.system.models import AuditEvent
 from avlas.web.pages.meter_map import ALARM, FOREIGN, MISSING, READ, positions
 
+from .test_utility_settings import sent as settings_sent
+
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
 
@@ -227,17 +229,16 @@ def test_lines_are_the_utilitys_own(north, south, sign_in, tmp_path):
 
 def test_tiles_of_a_server(north, sign_in):
     client = sign_in(north.superuser)
-    address = reverse("utility_settings")
     for wrong in ("tiles.example/{z}/{x}/{y}.png", "https://tiles.example/{z}/{x}.png", "https://a b/{z}{x}{y}",
                   "https://x.example;script-src *//{z}/{x}/{y}"):  # fmt: skip
-        answer = client.post(address, {"name": "Nordby", "map_tiles": wrong, "map_credit": ""})
+        answer = settings_sent(client, map_tiles=wrong)
         assert answer.status_code == 422, wrong
     given = {
         "name": "Nordby",
         "map_tiles": "https://{s}.tiles.example:8443/{z}/{x}/{y}.png",
         "map_credit": "© A",
     }
-    assert client.post(address, given).status_code == 302
+    assert settings_sent(client, **given).status_code == 302
     assert AuditEvent.objects.get(event="utility.changed").detail["map_credit"] == ["", "© A"]
     policy = client.get(reverse("map"))["Content-Security-Policy"]
     assert policy.count("https://*.tiles.example:8443") == 2

@@ -12,7 +12,7 @@ from avlas.system import permissions, tokens
 
 from . import who_may
 from .asking import EVERY, NO_ROW, PAGES, ROUTES, address_of, ask, bare, signed_in
-from .who_may import ANYBODY, API, CHANGE, LOOK, OF_INSTALLATION, SIGNED_IN
+from .who_may import ANYBODY, API, CHANGE, LOOK, OF_INSTALLATION, OF_ONESELF, SIGNED_IN
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -41,7 +41,7 @@ def test_every_address_stands_in_the_table_and_nothing_else_does():
 
 
 def has(user, need: str, name: str) -> bool:
-    """Whether ``user`` should be let through."""
+    """Whether ``user`` should be let through by the role."""
     if name in OF_INSTALLATION and not user.runs_installation:
         return False
     return need in (ANYBODY, SIGNED_IN) or permissions.has(user, need)
@@ -68,6 +68,9 @@ def test_every_page_for_every_role_in_every_way(north, south):
             expect(f"nobody {method} {name}", answer, ok=ok)
         for user, client in people:
             answer = ask(client, "GET", address)
+            if name in OF_ONESELF and client is not people[0][1]:
+                expect(f"{user.role} GET {name}", answer, ok=answer.status_code == 404)
+                continue
             if has(user, look, name):
                 found = answer.status_code in (200, 302) or name == "map_area"  # no such area here
                 expect(f"{user.role} GET {name}", answer, ok=found)
@@ -104,7 +107,7 @@ def test_open_pages_answer_everybody_and_change_nothing(north):
     for name in LOOK[ANYBODY]:
         for method in ("GET", "POST", *OTHERS):
             answer = ask(anonymous, method, address_of(north, name))
-            assert answer.status_code in (200, 302, 403, 405, 422), (name, method, answer.status_code)
+            assert answer.status_code in (200, 302, 403, 404, 405, 422), (name, method, answer.status_code)
             assert north.mark not in answer.content.decode(), name
 
 
@@ -114,7 +117,7 @@ def test_what_is_ones_own_needs_no_permission(north):
     client = signed_in(north.user)
     for name in PAGES:
         look = who_may.permission(LOOK, name)
-        if look != ANYBODY:
+        if look != ANYBODY and name not in OF_ONESELF:
             allowed = ask(client, "GET", address_of(north, name)).status_code in (200, 302)
             assert allowed == (look == SIGNED_IN), name
 

@@ -15,11 +15,12 @@ SIGNED_IN: Final = "signed in"  # everybody with an account, whatever the role m
 LOOK: Final[dict[str, set[str]]] = {
     ANYBODY: {
         "account_login", "account_logout", "account_inactive", "account_forgotten", "account_second_factor",
+        "passkey_begin", "passkey_sign_in", "single_sign_on", "single_sign_on_back",
         "choose_password", "signin_link", "set_language", "theme",
     },
     SIGNED_IN: {
         "account_change_password", "own_sessions", "second_factor", "second_factor_on", "second_factor_off",
-        "second_factor_codes", "settings", "help", "help_page",
+        "second_factor_codes", "passkey_add", "passkey_edit", "passkey_remove", "settings", "help", "help_page",
     },
     "data_access": {
         "home", "meters", "meters_export", "meters_act", "meter_stock", "meter_revisions", "meter", "meter_readings",
@@ -64,6 +65,9 @@ CHANGE: Final[dict[str, set[str]]] = {
     "access_control": LOOK["access_control"]
     - {"users", "api_tokens", "privacy", "privacy_export", "audit_log", "audit_export"},
 }
+
+OF_ONESELF: Final = {"passkey_edit", "passkey_remove"}
+"""About a row of one's own: a colleague's is not there."""
 
 OF_INSTALLATION: Final = {"check_up", "mail_server"}
 """For who runs the installation, besides the permission."""

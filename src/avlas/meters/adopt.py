@@ -133,6 +133,7 @@ def _meter(utility: Utility, address: Address, serial: str) -> Meter:
         model=found[1].model if found else "",
         family=found[0].name if found else "",
         medium=medium(address.device_type),
+        slot_seconds=utility.slot_minutes * 60,
     )
 
 

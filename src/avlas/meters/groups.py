@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from avlas.meters.keys import Who
 
 ALL: Final = "all"
-PRIORITY_SLOT_SECONDS: Final = 300
+PRIORITY_BELOW_SECONDS: Final = 30 * 60
+"""A priority meter is one of which a reading is kept oftener than this; ordinary ones never are."""
 BUILT_IN: Final[dict[str, Promise]] = {
     ALL: gettext_lazy("All meters"),
     "ungrouped": gettext_lazy("Non-grouped meters"),
@@ -48,7 +49,7 @@ _TESTS: Final[dict[str, str]] = {  # SQL on meters_meter m; {utility} is the uti
         " AND n.created_at < (SELECT {together} FROM meters_meter l WHERE l.utility_id = {utility}"
         " ORDER BY l.id DESC LIMIT 1) ORDER BY n.id DESC LIMIT 1), 0)"
     ),
-    "priority": f"m.slot_seconds = {PRIORITY_SLOT_SECONDS}",
+    "priority": f"m.slot_seconds < {PRIORITY_BELOW_SECONDS}",
     "stock": (
         "m.retired_at IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM meters_installation gi WHERE gi.meter_id = m.id AND gi.to_at IS NULL)"

@@ -54,6 +54,7 @@ JUDGED: Final[dict[str, Personal]] = {
     "system.User.first_name": Personal.STAFF,
     "system.User.last_name": Personal.STAFF,
     "system.User.password": Personal.STAFF,
+    "system.OutsideIdentity.subject": Personal.STAFF,
     "system.Delivery.destination": Personal.STAFF,
     "system.Delivery.body": Personal.WRITTEN,
     "system.Delivery.subject": Personal.WRITTEN,
@@ -93,10 +94,11 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.JobLine": "text values",
         "system.JobRun": "status worker told",
         "system.MailServer": "host security user password sender site_address",
+        "system.OutsideIdentity": "issuer",
         "system.RolePermission": "role permission",
         "system.SecretCheck": "key_id check_value",
         "system.User": "role language time_zone",
-        "system.Utility": "name slug map_credit map_tiles",
+        "system.Utility": "name slug map_credit map_tiles new_language new_time_zone energy_unit second_factor",
         "system.Webhook": "name url secret",
     }.items()
     for name in names.split()

@@ -72,16 +72,17 @@ class Consumption:
     rows: list[Row]
     total: Decimal | float | None
     standard_time: bool
+    energy: str = "kwh"  # in which unit people want energy, see calc.shown_in
 
     @property
     def rows_shown_in(self) -> ShownIn:
         """The one unit for all rows."""
-        return shown_in(self.unit_text, self.decimals, [row.amount for row in self.rows])
+        return shown_in(self.unit_text, self.decimals, [row.amount for row in self.rows], self.energy)
 
     @property
     def total_shown_in(self) -> ShownIn:
         """The unit for the total, which stands alone and says its unit."""
-        return shown_in(self.unit_text, self.decimals, [self.total])
+        return shown_in(self.unit_text, self.decimals, [self.total], self.energy)
 
     @property
     def note(self) -> str:

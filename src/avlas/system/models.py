@@ -17,13 +17,15 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from avlas.system.utility_settings import UtilitySettings
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from django.db.models.base import ModelBase
 
 
-class Utility(models.Model):
+class Utility(UtilitySettings):
     """The organisation that owns meters and users. No row of one is ever visible to another."""
 
     name = models.CharField(gettext_lazy("name"), max_length=200)
@@ -455,3 +457,6 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.destination} {self.status}"
+
+
+from avlas.system.outside_identity import OutsideIdentity as OutsideIdentity  # noqa: E402, PLC0414

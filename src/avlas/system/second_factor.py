@@ -1,8 +1,9 @@
-"""The second factor at sign-in: the code of an app (TOTP) or, when the phone is gone, a recovery code.
+"""The second factor at sign-in: the code of an app (TOTP), a passkey, or, when the phone is gone, a recovery code.
 
 TOTP as RFC 6238 has it: HMAC-SHA-1, 6 digits, a new code every 30 seconds; a clock may be 30 seconds off. A code
 works once: its step is kept, and only later ones are taken from then on (section 5.2). Ten recovery codes of
-8 digits each work once. What both come from is sealed with the master key in the library's own table.
+8 digits each work once. What both come from is sealed with the master key in the library's own table. For passkeys
+see ``passkeys``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ _CONTEXT: Final = b"avlas second factor"
 _SEALED: Final = ("secret", "seed")  # what in the library's rows is sealed
 
 
+TYPES: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+
+
 class Way(StrEnum):
     """How somebody showed the second factor."""
 
@@ -54,13 +58,23 @@ class Sealing(DefaultMFAAdapter):  # type: ignore[misc]  # the library has no ty
 
 
 def is_on(user: User) -> bool:
-    """Whether ``user`` needs a second factor to sign in."""
+    """Whether ``user`` needs a second factor to sign in: an app or a passkey."""
     return user.pk in who_has_it([user.pk])
+
+
+def app_is_on(user: User) -> bool:
+    """Whether ``user`` has an app that shows codes."""
+    return bool(Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP).exists())
+
+
+def is_lacking(user: User) -> bool:
+    """Whether the utility requires a second factor of ``user`` who has none."""
+    return user.utility.requires_second_factor(user) and not is_on(user)
 
 
 def who_has_it(users: Iterable[int]) -> set[int]:
     """Which of these users (primary keys) have a second factor."""
-    found = Authenticator.objects.filter(user_id__in=list(users), type=Authenticator.Type.TOTP)
+    found = Authenticator.objects.filter(user_id__in=list(users), type__in=TYPES)
     return set(found.values_list("user_id", flat=True))
 
 
@@ -90,14 +104,16 @@ def code_at(secret: str, step: int) -> str:
 def turn_on(user: User, secret: str, code: str, *, computer: str = "") -> list[str]:
     """Ask for ``secret``'s codes from now on; gives the recovery codes, to be shown once.
 
-    An empty list: ``code`` is not what an app with this secret shows now, and nothing was changed.
+    An empty list: ``code`` is not what an app with this secret shows now, and nothing was changed. Recovery codes
+    from before end; passkeys stay.
     """
     step = _step_of(secret, code, after=0)
     if step is None:
         return []
     with transaction.atomic():
         _lock(user)
-        Authenticator.objects.filter(user_id=user.pk).delete()
+        mine = Authenticator.objects.filter(user_id=user.pk)
+        mine.exclude(type=Authenticator.Type.WEBAUTHN).delete()
         data = {"secret": Sealing().encrypt(secret), "step": step}
         Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data=data)
         codes = cast("list[str]", RecoveryCodes.activate(user).generate_codes())
@@ -108,7 +124,7 @@ def turn_on(user: User, secret: str, code: str, *, computer: str = "") -> list[s
 
 
 def turn_off(user: User, *, by: User, computer: str = "") -> bool:
-    """Ask ``user`` for the password alone from now on; False when it was so already.
+    """Ask ``user`` for the password alone from now on; False when it was so already. Passkeys are removed too.
 
     ``by`` is the owner, or an administrator when the owner has lost the phone and the recovery codes.
     """
@@ -121,6 +137,13 @@ def turn_off(user: User, *, by: User, computer: str = "") -> bool:
             utility=user.utility, user=by, computer=computer, target=user.email,
         )  # fmt: skip
     return True
+
+
+def first_recovery_codes(user: User) -> list[str]:
+    """Recovery codes for who has none yet, else an empty list; in the caller's transaction."""
+    if Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.RECOVERY_CODES).exists():
+        return []
+    return cast("list[str]", RecoveryCodes.activate(user).generate_codes())
 
 
 def new_recovery_codes(user: User, *, computer: str = "") -> list[str]:

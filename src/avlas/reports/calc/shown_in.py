@@ -1,4 +1,4 @@
-"""In which unit, and with how many decimals, amounts are shown: kWh or MWh, and what a converted figure deserves."""
+"""In which unit and with how many decimals amounts are shown: kWh, MWh, GJ, and what a converted figure deserves."""
 
 from __future__ import annotations
 
@@ -11,34 +11,45 @@ if TYPE_CHECKING:
 
 SWITCH_KWH: Final = 10_000
 """From this many kWh on, amounts are shown in MWh."""
-_MWH_DECIMALS: Final = 3  # down to one kWh
+_LARGE_DECIMALS: Final = 3  # MWh down to one kWh; GJ as finely as meters count them
 _FEWEST, _MOST = 2, 3  # decimals of an amount that was converted by a factor that is no power of ten
 
 
 @dataclass(frozen=True, slots=True)
 class ShownIn:
-    """A unit for people: amounts are divided by ``divisor`` and shown with ``decimals``."""
+    """A unit for people: amounts times ``factor`` divided by ``divisor``, shown with ``decimals``."""
 
     unit: str
     decimals: int
     divisor: int = 1
+    factor: int = 1
 
     def figure(self, amount: Decimal | float | None) -> Decimal | float | None:
         """Give ``amount``, in the canonical unit, in this one; None stays None."""
-        return amount if amount is None or self.divisor == 1 else amount / self.divisor
+        return amount if amount is None or self.divisor == 1 else amount * self.factor / self.divisor
 
 
-def shown_in(unit: str, decimals: int, amounts: Iterable[Decimal | float | None]) -> ShownIn:
+_MWH: Final = ShownIn("MWh", _LARGE_DECIMALS, 1000)
+_GJ: Final = ShownIn("GJ", _LARGE_DECIMALS, 2500, 9)  # 1 kWh = 0.0036 GJ
+_ALWAYS: Final = {"mwh": _MWH, "gj": _GJ}
+
+
+def shown_in(
+    unit: str, decimals: int, amounts: Iterable[Decimal | float | None], energy: str = "kwh"
+) -> ShownIn:
     """Choose one unit for ``amounts``, the rows of a table or chart or a total alone.
 
-    ``unit`` is their canonical unit, ``decimals`` what they deserve in it. Energy is shown in MWh, to the kWh, as
-    soon as one of the amounts, as it would be written, reaches SWITCH_KWH; every other unit stays.
+    ``unit`` is their canonical unit, ``decimals`` what they deserve in it. ``energy``: in which unit people want
+    energy. "mwh" and "gj" are those always; "kwh" is kWh until one of the amounts, as it would be written, reaches
+    SWITCH_KWH, and then MWh, to the kWh. Every other unit stays.
     """
+    if unit == "kWh" and energy in _ALWAYS:
+        return _ALWAYS[energy]
     half = 0.5 * 10**-decimals
     if unit == "kWh" and any(
         amount is not None and abs(float(amount)) + half >= SWITCH_KWH for amount in amounts
     ):
-        return ShownIn("MWh", _MWH_DECIMALS, 1000)
+        return _MWH
     return ShownIn(unit, decimals)
 
 

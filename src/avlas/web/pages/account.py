@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from allauth.account.adapter import get_adapter
 from allauth.account.views import LoginView, PasswordChangeView
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.shortcuts import redirect, render
@@ -45,6 +46,7 @@ class SignIn(LoginView):  # type: ignore[misc]  # the library has no types
             self.request.headers.get("User-Agent", "")
         )
         context["longest"] = computers.LONGEST_NAME
+        context["elsewhere"] = settings.SINGLE_SIGN_ON.name if settings.SINGLE_SIGN_ON else ""
         context["by_mail"] = MailServer.objects.exists()
         return context
 

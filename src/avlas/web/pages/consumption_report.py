@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from avlas.reports.calc.shown_in import shown_in
+from avlas.reports.calc.shown_in import ShownIn, shown_in
 from avlas.reports.totals import MORE, TESTS, UNKNOWN, ZERO, consumption_report, fitting, total
 from avlas.web import formats, words
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
@@ -50,7 +50,17 @@ class Column:
 
     code: str
     symbol: str
-    unit: str
+    canonical_unit: str
+
+    def shown_in(self, energy: str) -> ShownIn | None:
+        """The unit its figures are shown in when it is another one; ``energy`` as in calc.shown_in."""
+        shown = shown_in(self.canonical_unit, 0, (), energy)
+        return shown if shown.divisor != 1 else None
+
+    def unit(self, energy: str) -> str:
+        """The unit its figures are shown in."""
+        shown = self.shown_in(energy)
+        return shown.unit if shown else self.canonical_unit
 
 
 COLUMNS: Final[dict[str, Column]] = {
@@ -78,12 +88,12 @@ _SORTS: Final = ("address", "customer", "type", "serial", "kind", *COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table; ``amounts`` beside the columns shown: figure and decimals."""
+    """One line of the table; ``amounts`` beside the columns shown: symbol, figure, unit and decimals."""
 
     who: Who
     type_name: str
     kind: str
-    amounts: list[tuple[Column, float, int]]
+    amounts: list[tuple[str, float, str, int]]
     marks: list[tuple[str, str, str]]
 
 
@@ -107,6 +117,7 @@ class _Choice:
     test: str  # "" for no filter
     limit: float | None
     limit_text: str
+    energy: str  # the utility's unit of energy
 
     @property
     def filters(self) -> bool:
@@ -126,6 +137,7 @@ def _choice(request: PageRequest) -> _Choice:
         test if test in TESTS else MORE,
         value,
         text,
+        request.utility.energy_unit,
     )
 
 
@@ -141,8 +153,11 @@ def _fitting(found: PeriodUse, choice: _Choice) -> np.ndarray:
     if choice.medium:
         fits &= np.array([one.medium == choice.medium for one in found.who], bool)
     if choice.filters:
-        code = COLUMNS[choice.of].code
-        fits &= fitting(found.used.amount[code], found.used.decimals[code], choice.test, choice.limit or 0.0)
+        column, asked_limit = COLUMNS[choice.of], choice.limit or 0.0
+        shown = column.shown_in(choice.energy)
+        limit_in_kwh = asked_limit * shown.divisor / shown.factor if shown else asked_limit
+        amounts, decimals = found.used.amount[column.code], found.used.decimals[column.code]
+        fits &= fitting(amounts, decimals, choice.test, limit_in_kwh)
     people = found.who
     keys: dict[str, np.ndarray | Callable[[int], str]] = {
         "address": lambda row: people[row].address,
@@ -165,28 +180,32 @@ def _shown_columns(found: PeriodUse) -> dict[str, Column]:
     }
 
 
-def _line(found: PeriodUse, row: int, columns: dict[str, Column]) -> Line:
+def _line(found: PeriodUse, row: int, columns: dict[str, Column], energy: str) -> Line:
     one, used = found.who[row], found.used
+    amounts = []
+    for column in columns.values():
+        amount, decimals = float(used.amount[column.code][row]), int(used.decimals[column.code][row])
+        shown = column.shown_in(energy)
+        if shown:
+            amount, decimals = amount * shown.factor / shown.divisor, shown.decimals
+        amounts.append((column.symbol, amount, column.unit(energy), decimals))
     return Line(
         one,
         type_name(one),
         consumption_type(one),
-        [
-            (column, float(used.amount[column.code][row]), int(used.decimals[column.code][row]))
-            for column in columns.values()
-        ],
+        amounts,
         use_marks(int(used.marks[row])),
     )
 
 
-def _totals(found: PeriodUse, rows: np.ndarray, columns: dict[str, Column]) -> list[Total]:
-    """V1, E1 and E3 always; energy in MWh."""
+def _totals(found: PeriodUse, rows: np.ndarray, columns: dict[str, Column], energy: str) -> list[Total]:
+    """V1, E1 and E3 always; energy in the utility's unit, MWh when it is much."""
     totals = []
     for name, column in COLUMNS.items():
         if name not in _IN_TOTAL and name not in columns:
             continue
         one = total(found.used.amount[column.code][rows], found.used.decimals[column.code][rows])
-        shown = shown_in(column.unit, one.decimals, [one.amount])
+        shown = shown_in(column.canonical_unit, one.decimals, [one.amount], energy)
         totals.append(
             Total(
                 column.symbol,
@@ -212,14 +231,16 @@ def consumption(request: PageRequest) -> HttpResponse:
         "asked": choice.wanted,
         "columns_offered": COLUMNS,
         "tests": TEST_WORDS,
-        "unit": COLUMNS[choice.of].unit,
+        "unit": COLUMNS[choice.of].unit(choice.energy),
         **context(request, choice.group, choice.period),
     }
     if found is not None:
         rows = _fitting(found, choice)
         columns = _shown_columns(found)
         start = choice.wanted.offset if choice.wanted.offset < len(rows) else 0
-        lines = [_line(found, row, columns) for row in rows[start : start + ROWS_PER_PAGE].tolist()]
+        lines = [
+            _line(found, row, columns, choice.energy) for row in rows[start : start + ROWS_PER_PAGE].tolist()
+        ]
         media = sorted({one.medium for one in found.who if one.medium})
         data |= {
             "found": found,
@@ -227,7 +248,7 @@ def consumption(request: PageRequest) -> HttpResponse:
             "lines": lines,
             "legend": legend(line.marks for line in lines),
             "pages": Pages(len(rows), start // ROWS_PER_PAGE + 1),
-            "totals": _totals(found, rows, columns),
+            "totals": _totals(found, rows, columns, choice.energy),
             "media": {name: words.medium(name) for name in media},
             "narrowed": bool(choice.wanted.words or choice.medium or choice.filters),
         }
@@ -255,14 +276,15 @@ def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
         _("Serial number"),
         _("Consumption type"),
         *(
-            _("Consumption (%(register)s, %(unit)s)") % {"register": column.symbol, "unit": column.unit}
+            _("Consumption (%(register)s, %(unit)s)")
+            % {"register": column.symbol, "unit": column.unit(choice.energy)}
             for column in columns.values()
         ),
         _("Remarks"),
     ]
     table = []
     for row in rows.tolist():
-        line = _line(found, row, columns)
+        line = _line(found, row, columns, choice.energy)
         table.append(
             [
                 place(line.who),
@@ -270,7 +292,7 @@ def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
                 line.type_name,
                 line.who.serial,
                 line.kind,
-                *(rounded(amount, decimals) for _column, amount, decimals in line.amounts),
+                *(rounded(amount, decimals) for _symbol, amount, _unit, decimals in line.amounts),
                 "; ".join(text for _sign, text, _tone in line.marks),
             ]
         )
@@ -283,7 +305,7 @@ def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
         figure = (
             ""
             if choice.test in (ZERO, UNKNOWN)
-            else f" {choice.limit_text}{formats.HARD_SPACE}{COLUMNS[choice.of].unit}"
+            else f" {choice.limit_text}{formats.HARD_SPACE}{COLUMNS[choice.of].unit(choice.energy)}"
         )
         said.append((_("Consumption"), f"{COLUMNS[choice.of].symbol} {TEST_WORDS[choice.test]}{figure}"))
     name = _("consumption-report")
@@ -296,7 +318,7 @@ def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
         range(5, 5 + len(columns)),
         [3, 2.4, 2, 1.7, 1.6, *([1.7] * len(columns)), 2.4],
         [
-            *((one.symbol, one.text) for one in _totals(found, rows, columns)),
+            *((one.symbol, one.text) for one in _totals(found, rows, columns, choice.energy)),
             (_("Meters"), formats.number(len(rows))),
         ],
         [_("Days and months begin in standard time (UTC+1) all year.")],

@@ -223,7 +223,7 @@ def consumption_of(
         replace(row, marks=row.marks | {one.mark for one in here})
         for row, here in zip(used.rows, events, strict=True)
     ]
-    used = replace(used, rows=marked)
+    used = replace(used, rows=marked, energy=request.utility.energy_unit)
     bars = _bars(used, events, shown.unit, f"{page_address}?register={code}{more}")
     title = f"{words.register_name(code)}, {shown.title}"
     is_mean = BY_CODE[code].aggregate is Aggregate.MEAN

@@ -266,11 +266,12 @@ def _priority(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
         messages.error(request, str(problem))
         return _back(request)
     text = ngettext(
-        "%(n)d meter is a priority meter now: it is read every five minutes.",
-        "%(n)d meters are priority meters now: they are read every five minutes.",
+        "%(n)d meter is a priority meter now: it is read every %(minutes)d minutes.",
+        "%(n)d meters are priority meters now: they are read every %(minutes)d minutes.",
         count,
     )
-    messages.success(request, text % {"n": count} if count else _("They are priority meters already."))
+    values = {"n": count, "minutes": request.utility.priority_slot_minutes}
+    messages.success(request, text % values if count else _("They are priority meters already."))
     return _back(request)
 
 

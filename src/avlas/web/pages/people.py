@@ -63,7 +63,11 @@ def users(request: PageRequest) -> HttpResponse:
 @page(view=_MAY, change=_MAY)
 def add(request: PageRequest) -> HttpResponse:
     """Make an account; the answer shows the link by which its owner chooses a password."""
-    first = {"role": Role.USER, "language": request.user.language, "time_zone": request.user.time_zone}
+    first = {
+        "role": Role.USER,
+        "language": request.utility.new_language,
+        "time_zone": request.utility.new_time_zone,
+    }
     form = PersonForm(request.POST or None, initial=first)
     del form.fields["is_active"]
     if request.method == "POST" and form.is_valid():

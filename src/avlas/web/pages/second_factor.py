@@ -1,9 +1,14 @@
-"""The second factor: asked for after the password, turned on and off by its owner, with recovery codes."""
+"""The second factor: asked for after the password, turned on and off by its owner, with recovery codes.
+
+For passkeys, which are one too, see ``passkeys``.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from allauth.account.internal.decorators import login_stage_required
@@ -17,14 +22,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
+from avlas.system import passkeys
 from avlas.system import second_factor as factor
 from avlas.web.pages.access import OWN, PageRequest, computer, page
+from avlas.web.passkey_answers import PROVEN, begin, shown
+from avlas.web.sessions import BEGAN
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
     from avlas.system.models import User
 
+_JUST_NOW_SECONDS: Final = 600
 _KEPT: Final = "second_factor_secret"  # in the session, sealed, from showing the picture to the first code
 
 
@@ -36,7 +45,7 @@ class Stage(LoginStage):  # type: ignore[misc]  # the library has no types
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
         """Lead to the page that asks, or let the person on."""
-        if factor.is_on(self.login.user):
+        if not self.login.state.get(PROVEN) and factor.is_on(self.login.user):
             return redirect(self.urlname), True
         return None, True
 
@@ -52,11 +61,14 @@ class CodeForm(forms.Form):
 
 
 class AskForm(CodeForm):
-    """A code of the app, or a recovery code."""
+    """A code of the app, or a recovery code; nothing when a passkey is shown instead."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].widget.attrs["autofocus"] = True
+        if "credential" in self.data:
+            self.fields["code"].required = False
+        else:
+            self.fields["code"].widget.attrs["autofocus"] = True
 
 
 class OwnPasswordForm(forms.Form):
@@ -71,6 +83,16 @@ class OwnPasswordForm(forms.Form):
     def __init__(self, request: PageRequest) -> None:
         self.request = request
         super().__init__(request.POST or None)
+        if not request.user.has_usable_password():  # signs in elsewhere
+            del self.fields["password"]
+
+    def clean(self) -> dict[str, Any]:
+        """Who has no password must have signed in just now."""
+        data: dict[str, Any] = super().clean() or {}
+        age = time.time() - self.request.session.get(BEGAN, 0)
+        if "password" not in self.fields and age > _JUST_NOW_SECONDS:
+            raise forms.ValidationError(_("Sign out and in again first: that shows that it is you."))
+        return data
 
     def clean_password(self) -> str:
         """It must be right, and not be guessed at."""
@@ -99,20 +121,48 @@ def ask(request: HttpRequest) -> HttpResponse:
         key = f"second-factor-{user.pk}"
         if not ratelimit.consume(request, action="login_failed", key=key):
             form.add_error("code", _("Too many attempts. Wait a few minutes, then try again."))
-        elif factor.show(user, form.cleaned_data["code"], computer=computer(request)):
+        elif _is_shown(request, user, form.cleaned_data["code"]):
             ratelimit.clear(request, action="login_failed", key=key)
             return stage.exit()  # type: ignore[no-any-return]
         else:
-            form.add_error("code", _("That code is wrong or used already. Wait for the app's next one."))
+            form.add_error("code", _refused(request))
     status = 422 if request.method == "POST" else 200
-    return render(request, "account/second_factor_ask.html", {"form": form, "person": user}, status=status)
+    context = {
+        "form": form,
+        "person": user,
+        "app": factor.app_is_on(user),
+        "options": json.dumps(begin(request, user)) if passkeys.own(user) else "",
+    }
+    return render(request, "account/second_factor_ask.html", context, status=status)
+
+
+def _is_shown(request: HttpRequest, user: User, code: str) -> bool:
+    if "credential" not in request.POST:
+        return factor.show(user, code, computer=computer(request)) is not None
+    try:
+        shown(request, user)
+    except passkeys.Refused:
+        return False
+    return True
+
+
+def _refused(request: HttpRequest) -> str:
+    if "credential" in request.POST:
+        return _("That passkey was not accepted. Try again, or enter a code.")
+    return _("That code is wrong or used already. Wait for the app's next one.")
 
 
 @page(OWN)
 def second_factor(request: PageRequest) -> HttpResponse:
     """Whether one's own second factor is on, and what one can do about it."""
     on = factor.is_on(request.user)
-    context = {"on": on, "left": factor.codes_left(request.user) if on else 0}
+    context = {
+        "on": on,
+        "app": on and factor.app_is_on(request.user),
+        "left": factor.codes_left(request.user) if on else 0,
+        "passkeys": passkeys.own(request.user),
+        "lacking": factor.is_lacking(request.user),
+    }
     return render(request, "account/second_factor.html", context)
 
 
@@ -120,7 +170,7 @@ def second_factor(request: PageRequest) -> HttpResponse:
 @page(OWN, change=OWN)
 def turn_on(request: PageRequest) -> HttpResponse:
     """Hand a secret to an app; its first code and the password turn the second factor on."""
-    if factor.is_on(request.user):
+    if factor.app_is_on(request.user):
         return redirect("second_factor")
     secret = _secret(request)
     form = TurnOnForm(request)
@@ -128,7 +178,7 @@ def turn_on(request: PageRequest) -> HttpResponse:
         codes = factor.turn_on(request.user, secret, form.cleaned_data["code"], computer=computer(request))
         if codes:
             del request.session[_KEPT]
-            return _show_codes(request, codes)
+            return show_codes(request, codes)
         form.add_error("code", _("That is not the code the app shows for this account now."))
     address = factor.address_for_app(request.user, secret)
     context = {
@@ -137,7 +187,7 @@ def turn_on(request: PageRequest) -> HttpResponse:
         "drawn": drawn(address),
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
     }
-    return _secretly(render(request, "account/second_factor_on.html", context, status=_status(form)))
+    return secretly(render(request, "account/second_factor_on.html", context, status=status_of(form)))
 
 
 @sensitive_post_parameters()
@@ -149,7 +199,7 @@ def turn_off(request: PageRequest) -> HttpResponse:
         factor.turn_off(request.user, by=request.user, computer=computer(request))
         messages.success(request, _("The second factor is off."))
         return redirect("second_factor")
-    return render(request, "account/second_factor_off.html", {"form": form}, status=_status(form))
+    return render(request, "account/second_factor_off.html", {"form": form}, status=status_of(form))
 
 
 @sensitive_post_parameters()
@@ -160,8 +210,8 @@ def codes(request: PageRequest) -> HttpResponse:
         return redirect("second_factor")
     form = OwnPasswordForm(request)
     if request.method == "POST" and form.is_valid():
-        return _show_codes(request, factor.new_recovery_codes(request.user, computer=computer(request)))
-    return render(request, "account/second_factor_codes.html", {"form": form}, status=_status(form))
+        return show_codes(request, factor.new_recovery_codes(request.user, computer=computer(request)))
+    return render(request, "account/second_factor_codes.html", {"form": form}, status=status_of(form))
 
 
 def drawn(address: str) -> str:
@@ -187,14 +237,17 @@ def _secret(request: PageRequest) -> str:
     return secret
 
 
-def _show_codes(request: PageRequest, codes: list[str]) -> HttpResponse:
-    return _secretly(render(request, "account/second_factor_shown.html", {"codes": codes}))
+def show_codes(request: PageRequest, codes: list[str]) -> HttpResponse:
+    """Recovery codes, this once."""
+    return secretly(render(request, "account/second_factor_shown.html", {"codes": codes}))
 
 
-def _secretly(response: HttpResponse) -> HttpResponse:
+def secretly(response: HttpResponse) -> HttpResponse:
+    """An answer that no browser and no proxy keeps."""
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _status(form: forms.Form) -> int:
+def status_of(form: forms.Form) -> int:
+    """422 for a form with something wrong in it."""
     return 422 if form.errors else 200

@@ -72,6 +72,7 @@ class _Choice:
     kind: str
     register: str
     only_running: bool
+    energy: str  # the utility's unit of energy
 
 
 def _choice(request: PageRequest) -> _Choice:
@@ -86,6 +87,7 @@ def _choice(request: PageRequest) -> _Choice:
         kind if kind in KINDS else "water",
         register if register in NIGHT_REGISTERS else "volume_m3",
         request.GET.get("only") == "running",
+        request.utility.energy_unit,
     )
 
 
@@ -270,7 +272,7 @@ def _title(balance: Balance, row: int, choice: _Choice) -> str:
 def _balance_shown(balance: Balance, choice: _Choice) -> dict[str, Any]:
     unit, lost = _unit(choice), balance.lost
     share = 100 * loss_share(balance.supplied, lost)
-    shown = shown_in(unit, balance.decimals, [float(one) for one in balance.supplied])
+    shown = shown_in(unit, balance.decimals, [float(one) for one in balance.supplied], choice.energy)
 
     def figure(value: float) -> str:
         return formats.number(shown.figure(float(value)), shown.decimals)
@@ -297,7 +299,7 @@ def _balance_shown(balance: Balance, choice: _Choice) -> dict[str, Any]:
         for row in range(len(lost))
     ]
     supplied, known_lost = float(balance.supplied.sum()), float(np.nansum(lost))
-    whole = shown_in(unit, balance.decimals, [supplied])
+    whole = shown_in(unit, balance.decimals, [supplied], choice.energy)
 
     def amount(value: float) -> str:
         return formats.quantity(whole.figure(value), whole.unit, whole.decimals)
@@ -317,14 +319,20 @@ def _balance_shown(balance: Balance, choice: _Choice) -> dict[str, Any]:
 
 
 def _balance_table(balance: Balance, choice: _Choice) -> ReportTable:
-    name, unit, lost = _("zone-balance"), _unit(choice), balance.lost
+    name, lost = _("zone-balance"), balance.lost
     share = 100 * loss_share(balance.supplied, lost)
+    shown = shown_in(_unit(choice), balance.decimals, (), choice.energy)
+    unit = shown.unit
+
+    def figure(amount: float) -> Any:
+        return rounded(float(amount) * shown.factor / shown.divisor, shown.decimals)
+
     rows = [
         [
             _title(balance, row, choice),
-            rounded(float(balance.supplied[row]), balance.decimals),
-            rounded(float(balance.consumed[row]), balance.decimals),
-            rounded(float(lost[row]), balance.decimals),
+            figure(balance.supplied[row]),
+            figure(balance.consumed[row]),
+            figure(lost[row]),
             rounded(float(share[row]), 1),
             int(balance.supply_unknown[row] + balance.consumers_unknown[row]),
         ]
