@@ -23,7 +23,7 @@ def _housekeeping(context: Context) -> None:
     done = tidy()
     context.log(
         gettext_noop(
-            "Removed: %(strangers)s strangers not heard for a day, %(telegrams)s raw telegrams older than 13 months."
+            "Removed: %(strangers)s strangers not heard for a day, %(telegrams)s old raw telegrams."
         ),
         strangers=done["strangers"],
         telegrams=done["raw telegrams"],

@@ -10,6 +10,7 @@ from django.db import connection
 from avlas.meters import housekeeping
 from avlas.meters.housekeeping import tidy
 from avlas.meters.models import MeterState, Reading, Telegram
+from avlas.system.models import Utility
 
 pytestmark = pytest.mark.django_db
 
@@ -37,15 +38,19 @@ def test_strangers_of_an_old_recording_stay_a_day_from_its_import(desk, hear):
     assert tidy(datetime.now(UTC) + timedelta(hours=25))["strangers"] == 2
 
 
-def test_raw_telegrams_are_kept_thirteen_months_readings_for_ever(desk, hear, monkeypatch):
+def test_raw_telegrams_are_kept_by_the_utilitys_rule_readings_stay(desk, hear, monkeypatch):
     monkeypatch.setattr(housekeeping, "_CHUNK", 2)
     heard = hear(each=8)
     desk.own(heard)
     desk.take_in(heard)
     readings, raw = Reading.objects.count(), Telegram.objects.count()
-    assert tidy(heard[3].at + timedelta(days=13 * 30.5))["raw telegrams"] == 3
+    later = heard[3].at.replace(year=2027, month=12)
+    assert tidy(later)["raw telegrams"] == 3
     assert (Reading.objects.count(), Telegram.objects.count()) == (readings, raw - 3)
-    assert tidy(heard[3].at + timedelta(days=13 * 30.5))["raw telegrams"] == 0
+    assert tidy(later)["raw telegrams"] == 0
+    Utility.objects.update(keep_telegrams_months=14)
+    assert tidy(heard[5].at.replace(year=2027, month=12))["raw telegrams"] == 0
+    assert tidy(heard[5].at.replace(year=2028, month=1))["raw telegrams"] == 2
 
 
 def test_partitions_for_the_coming_months(desk):

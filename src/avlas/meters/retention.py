@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from avlas.system.models import Utility
 
 FROM_NETWORK: Final = (Source.RADIO, Source.WIRED, Source.NETWORK, Source.SIMULATED)
-LEAST_MONTHS, MOST_YEARS = 13, 30
 _ROWS_AT_ONCE: Final = 20_000
 _AGAIN_AFTER = timedelta(days=30)
 _DAY, _HALF_DAY = 86400, 43200
@@ -46,6 +45,11 @@ class Rule:
 
     all_months: int = 13
     years: int = 5
+
+    @classmethod
+    def of(cls, utility: Utility) -> Rule:
+        """What the utility has chosen."""
+        return cls(utility.keep_all_months, utility.keep_daily_years)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,17 @@ def month_of(moment: datetime) -> Month:
     return Month(int(first.timestamp()), int(following.timestamp()))
 
 
+def months_before(now: datetime, months: int) -> datetime:
+    """The same moment so many calendar months earlier (UTC); of a day that month hasn't, its last."""
+    there = month_of(now).first
+    year, month = divmod(there.year * 12 + there.month - 1 - months, 12)
+    first = there.replace(year=year, month=month + 1)
+    return min(first + (now - there), _moment(month_of(first).end)).astimezone(UTC)
+
+
 def limits(rule: Rule, now: datetime) -> tuple[datetime, datetime]:
     """Before which moment readings are thinned, and before which they go altogether."""
-    return _earlier(now, rule.all_months), _earlier(now, 12 * rule.years)
+    return months_before(now, rule.all_months), months_before(now, 12 * rule.years)
 
 
 def old_months(utility: Utility, rule: Rule, now: datetime) -> list[Month]:
@@ -245,14 +257,6 @@ def _oldest(utility_id: int) -> int | None:
         )
         found: int | None = cursor.fetchone()[0]
         return found
-
-
-def _earlier(now: datetime, months: int) -> datetime:
-    """So many calendar months earlier; of a day that month hasn't, its last."""
-    there = month_of(now).first
-    year, month = divmod(there.year * 12 + there.month - 1 - months, 12)
-    first = there.replace(year=year, month=month + 1)
-    return min(first + (now - there), _moment(month_of(first).end)).astimezone(UTC)
 
 
 def _moment(seconds: int) -> datetime:

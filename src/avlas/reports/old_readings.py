@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from avlas.meters import retention
+from avlas.reports import billing
 from avlas.reports.kept_performance import forget, keep
 from avlas.reports.performance import count_performance
 from avlas.system import audit
@@ -24,7 +25,7 @@ def run(context: Context) -> None:
     """Thin the months that are due, and remove what is older than the rule's years, of every utility."""
     now = datetime.now(UTC)
     for utility in Utility.objects.order_by("pk"):
-        rule = retention.Rule()
+        rule = retention.Rule.of(utility)
         for month in retention.due_months(utility, rule, now):
             context.check()
             removed = thin(utility, month, context)
@@ -35,6 +36,7 @@ def run(context: Context) -> None:
         context.check()
         removed = retention.end(utility, rule, now)
         forget(utility.pk, retention.limits(rule, now)[1])
+        billing.forget_old(utility, now)
         if removed:
             _note(utility, "readings.ended", {"years": rule.years, "readings": removed})
             context.log(

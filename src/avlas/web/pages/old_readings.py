@@ -24,7 +24,7 @@ _SHOWN = 24
 def old_readings(request: PageRequest) -> HttpResponse:
     """Show the rule, the months that are due and those that were thinned; ``?month=YYYY-MM`` counts one."""
     now = datetime.now(UTC)
-    rule = retention.Rule()
+    rule = retention.Rule.of(request.utility)
     thinned_before, gone_before = retention.limits(rule, now)
     due = retention.due_months(request.utility, rule, now)
     counted = None

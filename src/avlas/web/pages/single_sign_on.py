@@ -65,7 +65,7 @@ def back(request: HttpRequest) -> HttpResponse:
     except single_sign_on.Refused as problem:
         return _refused(request, problem)
     request.session.set_expiry(0)
-    user.backend = "allauth.account.auth_backends.AuthenticationBackend"  # type: ignore[attr-defined]
+    user.backend = "allauth.account.auth_backends.AuthenticationBackend"
     login = Login(user=user, redirect_url=kept["next"] or None)
     login.state[PROVEN] = provider.both_factors
     answered: HttpResponse = perform_login(request, login)

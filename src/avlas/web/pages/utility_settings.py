@@ -85,7 +85,7 @@ class UtilityForm(forms.ModelForm):  # type: ignore[type-arg]
                 "An app's code or a passkey. Who has none is led to set one up, and can do nothing else until then."
             ),
             "keep_all_months": gettext_lazy("After that one reading a day is kept."),
-            "keep_daily_years": gettext_lazy("After that one reading a month is kept, for ever."),
+            "keep_daily_years": gettext_lazy("After that no reading is kept, whatever brought it."),
             "keep_telegrams_months": gettext_lazy(
                 "As they were heard: for proof, and to decode again what could not be read."
             ),
