@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import JSONField
 
 from avlas.decode.registers import CODES
-from avlas.meters import erasure
+from avlas.meters import erasure, sent_reports
 from avlas.meters.models import (
     CaseEntry,
     Customer,
@@ -56,6 +56,15 @@ def everything(customer: Customer) -> dict[str, Any]:
     return {
         "customer": {name: getattr(customer, name) for name in fields("meters.Customer", Personal.CUSTOMER)},
         "occupancies": [_occupancy(one) for one in occupancies(customer)],
+        "reports_sent": [
+            {
+                "at": one.at.isoformat(),
+                "from": one.first.isoformat(),
+                "to": one.last.isoformat(),
+                "destination": one.delivery.destination if one.delivery else None,
+            }
+            for one in customer.reports.select_related("delivery").order_by("at")
+        ],
     }
 
 
@@ -120,6 +129,7 @@ def pseudonymise(customer: Customer, who: Who) -> None:
         row.number = _free_number(row.utility_id)
         written = dict.fromkeys(fields("meters.MeteringPoint", Personal.WRITTEN), "")
         MeteringPoint.objects.filter(occupancies__customer=row, occupancies__to_at=None).update(**written)
+        sent_reports.withdraw_from(row)
         row.save(update_fields=names)
         audit.record(
             "privacy.pseudonymised",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import connection, transaction
 
-from avlas.meters import slots
+from avlas.meters import sent_reports, slots
 from avlas.meters.models import CaseEntry, Exchange, Fence, Generation, Meter, MeterState
 from avlas.system import audit
 
@@ -58,6 +58,7 @@ def erase(meter: Meter, from_at: datetime, to_at: datetime, who: Who) -> dict[st
         within = Exchange.objects.filter(at__gt=from_at, at__lt=to_at)
         within.filter(old__meter=meter).update(old_figures=[])
         within.filter(new_meter=meter).update(new_figures=[])
+        sent_reports.withdraw_readings(meter, from_at, to_at)
         MeterState.objects.filter(meter=meter, last_read_at__gt=from_at, last_read_at__lt=to_at).update(
             info_code=None
         )

@@ -617,3 +617,6 @@ class Telegram(models.Model):
     class Meta:
         managed = False
         db_table = "telegram"
+
+
+from avlas.meters.sent_reports import SentReport as SentReport  # noqa: E402, PLC0414 - a table of its own module

@@ -455,3 +455,6 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.destination} {self.status}"
+
+
+from avlas.system.attachment import Attachment as Attachment  # noqa: E402, PLC0414 - a table of its own module

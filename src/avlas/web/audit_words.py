@@ -128,6 +128,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "reports.levels_changed": _("Changed what is good and poor cooling"),
     "reports.removed": _("Removed a saved report"),
     "reports.saved": _("Saved a report"),
+    "reports.sent": _("Sent a consumption report by e-mail"),
     "telegrams.imported": _("Imported telegrams"),
     "utility.changed": _("Changed the utility's settings"),
     "webhooks.added": _("Added a webhook"),

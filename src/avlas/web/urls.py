@@ -10,6 +10,7 @@ from avlas.web.pages import (
     case,
     check_up,
     compare,
+    consumer_reports,
     consumption_report,
     customers,
     exchange,
@@ -49,6 +50,15 @@ from avlas.web.pages import (
     webhooks,
 )
 
+_REPORTS = [
+    path(f"{kind}s/<int:pk>/report/{step}", view, {"kind": kind}, name=f"{kind}_report{name}")
+    for kind in ("meter", "point", "customer")
+    for step, view, name in (
+        ("", consumer_reports.consumer_pdf, ""),
+        ("send/", consumer_reports.consumer_send, "_send"),
+    )
+]
+
 urlpatterns = [
     path("", home.home, name="home"),
     path("meters/", meter_list.meters, name="meters"),
@@ -68,6 +78,7 @@ urlpatterns = [
     path("meters/<int:pk>/readings/", meter_readings.meter_readings, name="meter_readings"),
     path("meters/<int:pk>/telegrams/", meter.telegrams, name="meter_telegrams"),
     path("meters/<int:pk>/telegrams/<int:slot>/<int:code>/", meter.telegram, name="meter_telegram"),
+    *_REPORTS,
     path("map/", meter_map.map_page, name="map"),
     path("map/meters/", meter_map.map_meters, name="map_meters"),
     path("map/listed/", meter_map.map_listed, name="map_listed"),

@@ -18,11 +18,11 @@ from avlas.meters.models import Installation, MeteringPoint, Occupancy
 from avlas.reports.calc.sweref import SYSTEMS
 from avlas.reports.consumption import spans_of_point
 from avlas.reports.latest import latest
+from avlas.web.consumption_shown import consumption_of
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.fields import FloatNumberField
-from avlas.web.pages.meter import consumption_of
 from avlas.web.pages.meter_edit import MANAGE, POINT_COLUMNS, who
 from avlas.web.pages.search import holding
 
@@ -196,7 +196,10 @@ def point(request: PageRequest, pk: int) -> HttpResponse:
         "has_main": any(one.to_at is None and one.role == Installation.MAIN for one in installations),
     }
     if spans and newest:
-        context |= consumption_of(request, spans, newest, reverse("point", args=[own.pk]))
+        context |= consumption_of(request, spans, newest, reverse("point", args=[own.pk])) | {
+            "report": reverse("point_report", args=[own.pk]),
+            "report_send": reverse("point_report_send", args=[own.pk]),
+        }
     return render(request, "pages/point.html", context)
 
 
