@@ -85,7 +85,15 @@ def _metered(meter: Meter, since: datetime, until: datetime) -> dict[str, Any]:
     readings = Reading.objects.filter(meter=meter, slot_at__gte=since, slot_at__lt=until).order_by(
         "slot_at", "kind"
     )
-    names = ("slot_at", "heard_at", "kind", "source", "quality", *CODES)
+    others = {one.register for one in meter.pulse_inputs.all()}  # they count for meters of their own
+    names = (
+        "slot_at",
+        "heard_at",
+        "kind",
+        "source",
+        "quality",
+        *(code for code in CODES if code not in others),
+    )
     events = InfoEvent.objects.filter(meter=meter, at__gte=since, at__lt=until).order_by("at")
     notes = CaseEntry.objects.filter(meter=meter, at__gte=since, at__lt=until).order_by("at")
     return {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
+from avlas.meters import pulse_inputs
 from avlas.meters.adopt import claim, read_what_was_heard, settle
 from avlas.meters.changes import name_of
 from avlas.meters.models import (
@@ -104,6 +105,7 @@ def take_down(installation: Installation, at: datetime, reason: str, who: Who | 
         there.to_at, there.reason = at, reason
         there.save(update_fields=["to_at", "reason"])
         ended = close_addresses(there.meter)
+        pulse_inputs.end_all(there.meter, at)
         if who is not None:
             _tell(there.meter, "meter.taken_down", who,
                   {"point": name_of(there.point), "at": at.isoformat(), "reason": reason})  # fmt: skip

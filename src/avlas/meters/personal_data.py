@@ -79,6 +79,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.MeterAddress": "road identifier",
         "meters.MeteringPoint": "district",
         "meters.MeterState": "address manufacturer identification model medium security problem recent",
+        "meters.PulseInput": "channel",
         "meters.ReadingConflict": "register",
         "meters.ReceiverHour": "signals",
         "meters.RevisionRule": "kind",

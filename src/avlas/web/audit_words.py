@@ -98,6 +98,8 @@ EVENTS: Final[dict[str, Promise]] = {
     "meter.created": _("Added a meter"),
     "meter.changed": _("Changed a meter"),
     "meter.deleted": _("Removed a meter"),
+    "meter.input_assigned": _("Let a pulse input count for a meter"),
+    "meter.input_ended": _("Ended what a pulse input counts for"),
     "meter.installed": _("Installed a meter"),
     "meter.taken_down": _("Took a meter down"),
     "meter.retired": _("Took a meter out of use"),

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from avlas.decode.registers import BY_CODE
-from avlas.meters.models import InfoEvent, Installation, Meter, Occupancy
+from avlas.meters.models import InfoEvent, Installation, Meter, Occupancy, PulseInput
 from avlas.reports.calc import value_at
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.consumption import Span, spans_of_meter, spans_of_point, standing
@@ -77,7 +77,9 @@ def of_meter(meter: Meter, period: Period, *, whole_point: bool) -> Subject:
     )
     if place is None:
         where = meter.installations.exists()  # elsewhere at other times: somebody else's
-        return Subject(None, None, [] if where else spans_of_meter(meter.pk), latest(meter.pk), clipped=False)
+        return Subject(
+            None, None, [] if where else spans_of_meter(meter.pk), _own_registers(meter.pk), clipped=False
+        )
     if whole_point and place.role == Installation.MAIN:
         return of_point(place.point, period)
     return _subject(place.point, [Span(meter.pk, place.from_at, place.to_at)], period, None)
@@ -105,13 +107,19 @@ def _subject(
             .order_by("-from_at")
             .first()
         )
-    newest = latest(spans[-1].meter_id) if spans else []
+    newest = _own_registers(spans[-1].meter_id) if spans else []
     if occupancy is None:
         return Subject(point, None, list(spans), newest, clipped=False)
     own = [
         clipped for one in spans if (clipped := _within(one, occupancy.from_at, occupancy.to_at)) is not None
     ]
     return Subject(point, occupancy.customer, own, newest, clipped=own != list(spans))
+
+
+def _own_registers(meter_id: int) -> list[Latest]:
+    """A meter's newest values without inputs that count for a meter of their own: that may be somebody else's."""
+    others = {one.register for one in PulseInput.objects.filter(parent_id=meter_id)}
+    return [one for one in latest(meter_id) if one.register.code not in others]
 
 
 def _within(span: Span, from_at: datetime, to_at: datetime | None) -> Span | None:

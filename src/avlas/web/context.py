@@ -64,6 +64,7 @@ SECTIONS = (
                     "meter_delete",
                     "meter_take_down",
                     "meter_report_send",
+                    "meter_inputs",
                     "meter_reading_add",
                     "meter_reading_void",
                 ),

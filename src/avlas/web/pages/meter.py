@@ -93,6 +93,8 @@ def meter(request: PageRequest, pk: int) -> HttpResponse:
         "has_key": key,
         "revision_due": revision.due(found, revision.periods(found.utility_id)),
         "today": datetime.now(STANDARD_TIME).date(),
+        "inputs": list(found.pulse_inputs.select_related("meter").filter(to_at=None).order_by("channel")),
+        "fed_by": found.fed_by.select_related("parent").filter(to_at=None).first(),
         "newest": newest,
         "newest_at": max((one.at for one in newest), default=None),
         "info": info_codes.in_words(found.family, info_number),
