@@ -146,7 +146,7 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "user_second_factor", "roles",
            "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
            "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
-           "point_add", "point_edit", "point_move", "point_report_send", "meter_report_send", "meter_inputs", "customer_report_send", "customer_add", "customer_edit",
+           "point_add", "point_edit", "point_move", "point_report_send", "meter_report_send", "meter_inputs", "point_parts", "point_delete", "customer_delete", "customer_report_send", "customer_add", "customer_edit",
            "group_add", "group_edit", "group_delete",
            "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
            "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",

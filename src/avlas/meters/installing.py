@@ -64,9 +64,9 @@ def install(
 ) -> Installation:
     """Put ``meter`` to ``point`` from ``at`` (aware) on.
 
-    Raises Impossible: "other_utility", "installed" (it is somewhere already), "retired", "before_its_end" (it was
-    somewhere else at that time), "main_there" (the point has another main meter at that time). Without ``who`` the
-    caller writes the audit log.
+    Raises Impossible: "other_utility", "installed" (it is somewhere already), "retired", "virtual_point" (the point is
+    the sum of others), "before_its_end" (it was somewhere else at that time), "main_there" (the point has another main
+    meter at that time). Without ``who`` the caller writes the audit log.
     """
     with transaction.atomic():
         meter = Meter.objects.select_for_update().get(pk=meter.pk)
@@ -74,6 +74,8 @@ def install(
             raise Impossible("other_utility")
         if meter.retired_at is not None:
             raise Impossible("retired")
+        if point.parts.exists():
+            raise Impossible("virtual_point")
         if meter.installations.filter(to_at=None).exists():
             raise Impossible("installed")
         if meter.installations.filter(to_at__gt=at).exists():

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.calc.shown_in import ShownIn, shown_in
-from avlas.reports.consumption import Consumption, consumption
+from avlas.reports.consumption import Consumption, added, consumption
+from avlas.reports.virtual_use import combined
 from avlas.web import formats, words
 from avlas.web.chart_period import BEFORE, BESIDE, LAST_YEAR, NOTHING, UNITS, Period, asked_period, partners
 from avlas.web.charts import Bar, bar_chart, line_chart
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from avlas.reports.calc.borders import Unit
     from avlas.reports.consumption import Row, Span
     from avlas.reports.latest import Latest
+    from avlas.reports.virtual_use import Part
     from avlas.web.happenings import Happening
     from avlas.web.pages.access import PageRequest
 
@@ -77,25 +79,27 @@ class Use:
         ]  # fmt: skip
         if self.is_mean or not both:
             return None
-        return _sum([one for one, _other in both]), _sum([other for _one, other in both]), len(both)
+        return added([one for one, _other in both]), added([other for _one, other in both]), len(both)
 
 
-def _sum(amounts: Sequence[Decimal | float]) -> Decimal | float:
-    total = amounts[0]
-    for amount in amounts[1:]:
-        exact = not isinstance(total, float) and not isinstance(amount, float)
-        total = total + amount if exact else float(total) + float(amount)  # type: ignore[operator]
-    return total
+def use(spans: Sequence[Span], code: str, period: Period, kind: str, parts: Sequence[Part] = ()) -> Use:
+    """What was used per interval of ``period``, and in the period beside it that ``kind`` (of BESIDE) says.
 
+    ``parts``: of a virtual point, instead of ``spans``.
+    """
 
-def use(
-    spans: Sequence[Span], code: str, period: Period, kind: str, spans_beside: Sequence[Span] | None = None
-) -> Use:
-    """What was used per interval of ``period``, and in the period beside it that ``kind`` (of BESIDE) says."""
-    used = consumption(spans, code, period.unit, period.start_at, period.end_at)
+    def measured(one: Period) -> Consumption:
+        if parts:
+            return combined(parts, code, one.unit, one.start_at, one.end_at)
+        return consumption(spans, code, one.unit, one.start_at, one.end_at)
+
+    used = measured(period)
     events: list[list[Happening]] = [[] for _row in used.rows]
     if used.rows:
-        events = of_rows(used.rows, happenings(spans, used.rows[0].start, used.rows[-1].end))
+        chains = [part.spans for part in parts] or [spans]
+        begin, end = used.rows[0].start, used.rows[-1].end
+        found = [one for chain in chains for one in happenings(chain, begin, end)]
+        events = of_rows(used.rows, sorted(found, key=lambda one: one.at))
     marked = [
         replace(row, marks=row.marks | {one.mark for one in here})
         for row, here in zip(used.rows, events, strict=True)
@@ -103,10 +107,7 @@ def use(
     beside = period.beside(kind)
     others: list[Row | None] = [None] * len(marked)
     if beside is not None and marked:
-        earlier = consumption(
-            spans if spans_beside is None else spans_beside, code, beside.unit, beside.start_at, beside.end_at
-        )
-        others = partners(marked, earlier.rows, period.unit, kind)
+        others = partners(marked, measured(beside).rows, period.unit, kind)
     return Use(BY_CODE[code], period, replace(used, rows=marked), events, beside, others)
 
 
@@ -190,7 +191,7 @@ def bars_of(shown: Use, address: str = "") -> list[Bar]:
                 tuple(notes),
                 "".join(words.MARK_SIGNS[name] for name in signed[-_SIGNS_SHOWN:]),
                 next((tone for tone in ("bad", "warn") if tone in tones), ""),
-                bool({"incomplete", "estimated"} & set(marks)),
+                bool({"incomplete", "estimated", "part_missing"} & set(marks)),
                 f"{address}&unit={finer}&from={start.date().isoformat()}" if finer else "",
                 beside,
             )
@@ -251,17 +252,22 @@ def difference(compared: tuple[Decimal | float, Decimal | float, int] | None) ->
 
 
 def consumption_of(
-    request: PageRequest, spans: Sequence[Span], newest: list[Latest], page_address: str, more: str = ""
+    request: PageRequest,
+    spans: Sequence[Span],
+    newest: list[Latest],
+    page_address: str,
+    more: str = "",
+    parts: Sequence[Part] = (),
 ) -> dict[str, Any]:
     """What parts of the page "meter_consumption" need: the period asked for, its intervals, chart and table.
 
-    ``page_address`` is the page it stands on, ``more`` what its links say besides.
+    ``page_address`` is the page it stands on, ``more`` what its links say besides, ``parts`` those of a virtual point.
     """
     code = asked_register(request.GET, newest)
     today = datetime.now(STANDARD_TIME).date()
     period = asked_period(request.GET, today)
     kind = asked_beside(request.GET, period.unit)
-    shown = use(spans, code, period, kind)
+    shown = use(spans, code, period, kind, parts)
     bars = bars_of(shown, f"{page_address}?register={code}{more}")
     title = f"{words.register_name(code)}, {period.title}"
     drawn = line_chart if shown.is_mean else bar_chart

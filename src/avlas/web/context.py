@@ -74,12 +74,20 @@ SECTIONS = (
             Entry(
                 "points",
                 _("Metering points"),
-                ("point", "point_add", "point_edit", "point_move", "point_report_send"),
+                (
+                    "point",
+                    "point_add",
+                    "point_edit",
+                    "point_move",
+                    "point_report_send",
+                    "point_parts",
+                    "point_delete",
+                ),
             ),
             Entry(
                 "customers",
                 _("Customers"),
-                ("customer", "customer_add", "customer_edit", "customer_report_send"),
+                ("customer", "customer_add", "customer_edit", "customer_report_send", "customer_delete"),
             ),
             Entry("exchanges", _("Exchanges"), ("exchange", "meter_exchange")),
             Entry("meter_stock", _("In stock"), ("meter_install",)),

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from avlas.reports.calc.shown_in import shown_in
-from avlas.reports.totals import MORE, TESTS, UNKNOWN, ZERO, consumption_report, fitting, total
+from avlas.reports.totals import MORE, REGISTERS, TESTS, UNKNOWN, ZERO, consumption_report, fitting, total
+from avlas.reports.virtual_use import virtual_use
 from avlas.web import formats, words
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
 from avlas.web.pages.access import PageRequest, page
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from django.utils.functional import Promise
 
+    from avlas.meters.models import MeteringPoint
     from avlas.reports.period_use import PeriodUse, Who
 
 
@@ -229,6 +231,7 @@ def consumption(request: PageRequest) -> HttpResponse:
             "pages": Pages(len(rows), start // ROWS_PER_PAGE + 1),
             "totals": _totals(found, rows, columns),
             "media": {name: words.medium(name) for name in media},
+            "virtual": _virtual(request, choice, found, columns),
             "narrowed": bool(choice.wanted.words or choice.medium or choice.filters),
         }
     return render(request, "pages/consumption_report.html", data)
@@ -242,10 +245,38 @@ def consumption_file(request: PageRequest) -> HttpResponse:
     found = _report(choice)
     if found is None:
         raise Http404
-    return report_file(request, kind, _table(found, choice))
+    return report_file(request, kind, _table(request, found, choice))
 
 
-def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
+@dataclass(frozen=True, slots=True)
+class VirtualLine:
+    """A virtual point's line, below the table; it is no part of the totals, which would count its parts twice."""
+
+    point: MeteringPoint
+    amounts: list[tuple[Column, float, int]]
+    marks: list[tuple[str, str, str]]
+
+
+def _virtual(
+    request: PageRequest, choice: _Choice, found: PeriodUse, columns: dict[str, Column]
+) -> list[VirtualLine]:
+    """The virtual points that have something to do with the group, when nothing narrows the report down."""
+    if choice.filters or choice.medium or choice.wanted.words:
+        return []
+    here = {one.point_id for one in found.who}
+    every = virtual_use(request.utility.pk, REGISTERS, choice.period.start, choice.period.end)
+    return [
+        VirtualLine(
+            one.point,
+            [(column, one.amount[column.code], one.decimals[column.code]) for column in columns.values()],
+            use_marks(one.marks),
+        )
+        for one in every
+        if one.leaves & here
+    ]
+
+
+def _table(request: PageRequest, found: PeriodUse, choice: _Choice) -> ReportTable:
     rows = _fitting(found, choice)
     columns = _shown_columns(found)
     headings = [
@@ -274,6 +305,14 @@ def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
                 "; ".join(text for _sign, text, _tone in line.marks),
             ]
         )
+    table += [
+        [
+            str(one.point), "", _("virtual metering point"), one.point.facility_id, "",
+            *(rounded(amount, decimals) for _column, amount, decimals in one.amounts),
+            "; ".join([*(text for _sign, text, _tone in one.marks), _("not in the total")]),
+        ]
+        for one in _virtual(request, choice, found, columns)
+    ]  # fmt: skip
     said = [(_("Group"), choice.group.title), (_("Period"), choice.period.title)]
     if choice.wanted.text:
         said.append((_("Search"), choice.wanted.text))
