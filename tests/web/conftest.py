@@ -102,6 +102,7 @@ def make_world(mark: str, seed: int) -> World:
         MeteringPoint,
         MeterState,
         Occupancy,
+        Photo,
     )
     from avlas.reports.models import SavedReport
     from avlas.simulate import samples
@@ -152,6 +153,7 @@ def make_world(mark: str, seed: int) -> World:
         point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60)
     )
     Exchange.objects.create(utility=utility, old=place, reason=f"{mark} revision")
+    Photo.objects.create(utility=utility, point=world.point, note=f"{mark} källare", content=b"", small=b"")
     group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")

@@ -16,6 +16,7 @@ from avlas.meters.models import (
     Meter,
     MeteringPoint,
     MeterState,
+    Photo,
     Reading,
     Telegram,
 )
@@ -30,7 +31,7 @@ OPEN = {
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
-             "meters_act", "info_codes_acknowledge", "exchange_undo"}  # fmt: skip
+             "meters_act", "info_codes_acknowledge", "exchange_undo", "photo_delete"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -66,7 +67,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
+             "group": Group, "report": SavedReport, "photo": Photo}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -81,7 +82,7 @@ def test_every_kind_of_row_has_a_page():
 
 
 def counts():
-    models = (Collector, Group, Key, Meter, Job, JobRun, Webhook, Delivery, Exchange)
+    models = (Collector, Group, Key, Meter, Job, JobRun, Webhook, Delivery, Exchange, Photo)
     return [model.objects.count() for model in models]
 
 
@@ -146,7 +147,7 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "user_second_factor", "roles",
            "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
            "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
-           "point_add", "point_edit", "point_move", "point_report_send", "meter_report_send", "meter_inputs", "point_parts", "point_delete", "customer_delete", "customer_report_send", "customer_add", "customer_edit",
+           "point_add", "point_edit", "point_move", "point_report_send", "meter_report_send", "meter_inputs", "meter_photos", "point_photos", "exchange_photos", "photo_delete", "point_parts", "point_delete", "customer_delete", "customer_report_send", "customer_add", "customer_edit",
            "group_add", "group_edit", "group_delete",
            "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
            "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",

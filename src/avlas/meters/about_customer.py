@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import JSONField
 
 from avlas.decode.registers import CODES
-from avlas.meters import erasure, sent_reports
+from avlas.meters import erasure, photos, sent_reports
 from avlas.meters.models import (
     CaseEntry,
     Customer,
@@ -77,6 +77,7 @@ def _occupancy(one: Occupancy) -> dict[str, Any]:
         "metering_point": {
             name: getattr(one.point, name) for kind in kinds for name in fields("meters.MeteringPoint", kind)
         },
+        "photos": photos.everything(one),
         "meters": [_metered(*about) for about in meters_of(one)],
     }
 
@@ -138,6 +139,8 @@ def pseudonymise(customer: Customer, who: Who) -> None:
         written = dict.fromkeys(fields("meters.MeteringPoint", Personal.WRITTEN), "")
         MeteringPoint.objects.filter(occupancies__customer=row, occupancies__to_at=None).update(**written)
         sent_reports.withdraw_from(row)
+        for one in row.occupancies.all():
+            photos.in_time_of(one).delete()
         row.save(update_fields=names)
         audit.record(
             "privacy.pseudonymised",
@@ -171,6 +174,7 @@ def erase_occupancy(occupancy: Occupancy, from_at: datetime, to_at: datetime, wh
             begin, end = max(since, from_at), min(until, to_at)
             if begin < end:
                 count += erasure.erase(meter, begin, end, who)["readings"]
+        photos.in_time_of(occupancy).filter(at__gte=from_at, at__lte=to_at).delete()
     return count
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from avlas.meters import sent_reports, slots
-from avlas.meters.models import CaseEntry, Exchange, Fence, Generation, Meter, MeterState, PulseInput
+from avlas.meters.models import CaseEntry, Exchange, Fence, Generation, Meter, MeterState, Photo, PulseInput
 from avlas.system import audit
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def erase(meter: Meter, from_at: datetime, to_at: datetime, who: Who) -> dict[st
         within = Exchange.objects.filter(at__gt=from_at, at__lt=to_at)
         within.filter(old__meter=meter).update(old_figures=[])
         within.filter(new_meter=meter).update(new_figures=[])
+        sat_at = meter.installations.filter(from_at__lt=to_at).exclude(to_at__lt=from_at).values("point")
+        pictures = Photo.objects.filter(Q(meter=meter) | Q(point__in=sat_at), at__gt=from_at, at__lt=to_at)
+        pictures.delete()
         sent_reports.withdraw_readings(meter, from_at, to_at)
         MeterState.objects.filter(meter=meter, last_read_at__gt=from_at, last_read_at__lt=to_at).update(
             info_code=None

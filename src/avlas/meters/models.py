@@ -619,6 +619,7 @@ class Telegram(models.Model):
         db_table = "telegram"
 
 
+from avlas.meters.photo import Photo as Photo  # noqa: E402, PLC0414 - a table of its own module
 from avlas.meters.point_part import PointPart as PointPart  # noqa: E402, PLC0414 - a table of its own module
 from avlas.meters.pulse_input import PulseInput as PulseInput  # noqa: E402, PLC0414 - a table of its own module
 from avlas.meters.sent_reports import SentReport as SentReport  # noqa: E402, PLC0414 - a table of its own module

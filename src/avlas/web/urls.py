@@ -38,6 +38,7 @@ from avlas.web.pages import (
     passwords,
     people,
     performance,
+    photos,
     point_parts,
     points,
     privacy,
@@ -62,6 +63,11 @@ _REPORTS = [
     )
 ]
 
+_PHOTOS = [
+    path(f"{kind}s/<int:pk>/photos/", photos.photos, {"kind": kind}, name=f"{kind}_photos")
+    for kind in ("meter", "point", "exchange")
+]
+
 urlpatterns = [
     path("", home.home, name="home"),
     path("meters/", meter_list.meters, name="meters"),
@@ -83,6 +89,9 @@ urlpatterns = [
     path("meters/<int:pk>/telegrams/", meter.telegrams, name="meter_telegrams"),
     path("meters/<int:pk>/telegrams/<int:slot>/<int:code>/", meter.telegram, name="meter_telegram"),
     *_REPORTS,
+    *_PHOTOS,
+    path("photos/<int:pk>/", photos.photo, name="photo"),
+    path("photos/<int:pk>/delete/", photos.delete, name="photo_delete"),
     path("map/", meter_map.map_page, name="map"),
     path("map/meters/", meter_map.map_meters, name="map_meters"),
     path("map/listed/", meter_map.map_listed, name="map_listed"),

@@ -200,6 +200,7 @@ def exchange(request: PageRequest, pk: int) -> HttpResponse:
         "title": STEPS[step],
         "form": form,
         "reasons": REASONS,
+        "exchange_photos": list(own.photos.defer("content", "small").order_by("-at")),
         **_shown(own),
     }
     if step == "new":
@@ -381,6 +382,7 @@ def _done(own: Exchange, form: forms.Form) -> dict[str, Any]:
         "form": form,
         "may_undo": not why_not,
         "ended_inputs": _ended_inputs(own),
+        "exchange_photos": list(own.photos.defer("content", "small").order_by("-at")),
         "why_not": impossible(installing.Impossible(why_not)) if why_not == "changed_since" else "",
         **_shown(own),
     }

@@ -22,6 +22,7 @@ from avlas.web.consumption_shown import consumption_of
 from avlas.web.explained import explained
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page
+from avlas.web.pages.photos import newest as newest_photos
 
 if TYPE_CHECKING:
     from typing import Any
@@ -93,6 +94,7 @@ def meter(request: PageRequest, pk: int) -> HttpResponse:
         "has_key": key,
         "revision_due": revision.due(found, revision.periods(found.utility_id)),
         "today": datetime.now(STANDARD_TIME).date(),
+        "photos": newest_photos(request, meter=found),
         "inputs": list(found.pulse_inputs.select_related("meter").filter(to_at=None).order_by("channel")),
         "fed_by": found.fed_by.select_related("parent").filter(to_at=None).first(),
         "newest": newest,

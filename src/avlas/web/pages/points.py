@@ -25,6 +25,7 @@ from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.fields import FloatNumberField
 from avlas.web.pages.meter_edit import MANAGE, POINT_COLUMNS, who
+from avlas.web.pages.photos import newest as newest_photos
 from avlas.web.pages.search import holding
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def point(request: PageRequest, pk: int) -> HttpResponse:
         "degrees": _degrees(own),
         "visit": any(getattr(own, name) for name in VISIT),
         "parts": list(own.parts.select_related("part").order_by("-sign", "pk")),
+        "photos": newest_photos(request, point=own),
         "part_of": list(own.part_of.select_related("whole").order_by("pk")),
         "has_main": any(one.to_at is None and one.role == Installation.MAIN for one in installations),
     }
