@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.header import decode_header, make_header
+from email.utils import parseaddr
 
 import pytest
 from django.db import transaction
@@ -77,6 +79,24 @@ def test_sent_once_and_noted(box, write):
     assert again(row).status == DeliveryStatus.SENT
     assert row.sent_at is not None
     assert box.ids == [str(row.event_id)]
+
+
+def test_a_file_goes_with_its_mail_under_the_utilitys_name(box, utility):
+    content = bytes(range(256)) * 40
+    with transaction.atomic():
+        outbox.mail(
+            "kund@home.example", "Din förbrukning", "Hej.\n", utility=utility, event="test", key="file",
+            files=[outbox.File("förbrukning.pdf", "application/pdf", content)],
+        )  # fmt: skip
+    assert send_one(datetime.now(UTC))
+    (got,) = box.got
+    text, file = got.get_payload()
+    assert text.get_payload(decode=True).decode().strip() == "Hej."
+    assert file.get_content_type() == "application/pdf"
+    assert file.get_payload(decode=True) == content
+    name, address = parseaddr(got["From"])
+    assert (str(make_header(decode_header(name))), address) == ("Vätterns Energi", "a@vattern.example")
+    assert Delivery.objects.get(key="file").status == "sent"
 
 
 def test_tried_again_with_growing_pauses_until_it_is_taken(box, write):

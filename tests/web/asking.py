@@ -25,6 +25,7 @@ from avlas.meters.models import (
     Key,
     MeteringPoint,
     MeterState,
+    Photo,
     Reading,
     Telegram,
 )
@@ -88,7 +89,7 @@ def blanks_of(world: World, name: str) -> dict[str, int]:
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
+             "group": Group, "report": SavedReport, "photo": Photo}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 

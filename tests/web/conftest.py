@@ -109,6 +109,7 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
         MeteringPoint,
         MeterState,
         Occupancy,
+        Photo,
     )
     from avlas.reports.models import SavedReport
     from avlas.simulate import samples
@@ -167,6 +168,7 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
         point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60)
     )
     Exchange.objects.create(utility=utility, old=place, reason=f"{mark} revision")
+    Photo.objects.create(utility=utility, point=world.point, note=f"{mark} källare", content=b"", small=b"")
     group = Group.objects.create(utility=utility, name=f"{named} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{named} retur")

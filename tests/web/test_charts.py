@@ -88,3 +88,14 @@ def test_every_line_stays_on_the_paper(values, width):
     for drawn in chart.bars:
         assert chart.top - 0.1 <= drawn.y <= chart.bottom + 0.1
         assert chart.left <= drawn.middle <= chart.right
+
+
+def test_two_periods_stand_side_by_side_on_one_axis():
+    chart = bar_chart([Bar("1", "1", "10", 10, beside=40), Bar("2", "2", "20", 20)], 400, 200)
+    first, second = chart.bars
+    assert first.beside_height == pytest.approx(4 * first.height, rel=0.02)
+    assert first.beside_x + first.beside_width == pytest.approx(first.x, abs=0.05)
+    assert chart.ticks[-1].value >= 40
+    assert second.beside_height == 0
+    line = line_chart([Bar("1", "1", "10", 10, beside=40), Bar("2", "2", "20", 20, beside=30)], 400, 200)
+    assert len(line.lines) == len(line.beside_lines) == 1

@@ -17,7 +17,7 @@ from avlas.meters.slots import READING_KEY
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.simulate import samples
 from avlas.web import info_codes
-from avlas.web.pages.meter import period
+from avlas.web.chart_period import asked_period
 
 from .conftest import make_world
 
@@ -147,8 +147,8 @@ def test_nonsense_in_the_address_is_passed_over(north, sign_in, address, query):
     ],
 )
 def test_periods_step_without_gaps(unit, start, first, before, after):
-    shown = period(unit, start, date(2026, 11, 25))
-    assert (shown.first, shown.stepped(-1), shown.end) == (first, before, after)
+    shown = asked_period({"unit": unit, "from": start}, date(2026, 11, 25))
+    assert (shown.first, shown.stepped(-1).first, shown.end) == (first, before, after)
 
 
 def test_an_exchange_keeps_the_points_history_together(north, sign_in, address):

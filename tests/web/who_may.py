@@ -28,7 +28,7 @@ LOOK: Final[dict[str, set[str]]] = {
         "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
         "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
         "consumption_report", "consumption_report_file", "compare", "compare_file", "water_loss", "water_loss_file",
-        "saved_reports", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
+        "saved_reports", "meter_report", "point_report", "customer_report", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
         "billing_corrections_file", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
     },
     "reading_management": {
@@ -37,7 +37,9 @@ LOOK: Final[dict[str, set[str]]] = {
     "device_and_customer_management": {
         "meter_add", "revision_periods", "meter_edit", "meter_delete", "meter_use", "meter_install", "meter_take_down",
         "meter_let_in", "meter_exchange", "exchange_undo", "point_add", "point_edit", "point_move", "customer_add",
-        "customer_edit", "info_codes_acknowledge", "heard_adopt", "key_import", "key_add", "key_test", "key_delete",
+        "customer_edit", "meter_report_send", "point_report_send", "customer_report_send", "meter_photos",
+        "point_photos", "exchange_photos", "photo", "photo_delete", "meter_inputs", "point_parts", "point_delete",
+        "customer_delete", "info_codes_acknowledge", "heard_adopt", "key_import", "key_add", "key_test", "key_delete",
     },
     "group_management": {"map_group", "group_add", "group_edit", "group_delete"},
     "system_configuration": {
@@ -57,7 +59,8 @@ CHANGE: Final[dict[str, set[str]]] = {
     SIGNED_IN: LOOK[SIGNED_IN] - {"second_factor", "help", "help_page"},
     "data_access": {"meters_act", "explain"},  # chooses meters; explains what is pasted
     "reading_management": LOOK["reading_management"] | {"billing", "billing_corrections"},
-    "device_and_customer_management": LOOK["device_and_customer_management"] | {"exchange", "meter_case"},
+    "device_and_customer_management": (LOOK["device_and_customer_management"] | {"exchange", "meter_case"})
+    - {"photo"},
     "group_management": LOOK["group_management"]
     | {"meter_revisions", "heat_report", "consumption_report", "water_loss"},  # rows into a group
     "system_configuration": (LOOK["system_configuration"] | {"heat_levels"})

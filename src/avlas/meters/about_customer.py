@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import JSONField
 
 from avlas.decode.registers import CODES
-from avlas.meters import erasure
+from avlas.meters import erasure, photos, sent_reports
 from avlas.meters.models import (
     CaseEntry,
     Customer,
@@ -56,6 +56,15 @@ def everything(customer: Customer) -> dict[str, Any]:
     return {
         "customer": {name: getattr(customer, name) for name in fields("meters.Customer", Personal.CUSTOMER)},
         "occupancies": [_occupancy(one) for one in occupancies(customer)],
+        "reports_sent": [
+            {
+                "at": one.at.isoformat(),
+                "from": one.first.isoformat(),
+                "to": one.last.isoformat(),
+                "destination": one.delivery.destination if one.delivery else None,
+            }
+            for one in customer.reports.select_related("delivery").order_by("at")
+        ],
     }
 
 
@@ -68,6 +77,7 @@ def _occupancy(one: Occupancy) -> dict[str, Any]:
         "metering_point": {
             name: getattr(one.point, name) for kind in kinds for name in fields("meters.MeteringPoint", kind)
         },
+        "photos": photos.everything(one),
         "meters": [_metered(*about) for about in meters_of(one)],
     }
 
@@ -76,7 +86,15 @@ def _metered(meter: Meter, since: datetime, until: datetime) -> dict[str, Any]:
     readings = Reading.objects.filter(meter=meter, slot_at__gte=since, slot_at__lt=until).order_by(
         "slot_at", "kind"
     )
-    names = ("slot_at", "heard_at", "kind", "source", "quality", *CODES)
+    others = {one.register for one in meter.pulse_inputs.all()}  # they count for meters of their own
+    names = (
+        "slot_at",
+        "heard_at",
+        "kind",
+        "source",
+        "quality",
+        *(code for code in CODES if code not in others),
+    )
     events = InfoEvent.objects.filter(meter=meter, at__gte=since, at__lt=until).order_by("at")
     notes = CaseEntry.objects.filter(meter=meter, at__gte=since, at__lt=until).order_by("at")
     return {
@@ -120,6 +138,9 @@ def pseudonymise(customer: Customer, who: Who) -> None:
         row.number = _free_number(row.utility_id)
         written = dict.fromkeys(fields("meters.MeteringPoint", Personal.WRITTEN), "")
         MeteringPoint.objects.filter(occupancies__customer=row, occupancies__to_at=None).update(**written)
+        sent_reports.withdraw_from(row)
+        for one in row.occupancies.all():
+            photos.in_time_of(one).delete()
         row.save(update_fields=names)
         audit.record(
             "privacy.pseudonymised",
@@ -153,6 +174,7 @@ def erase_occupancy(occupancy: Occupancy, from_at: datetime, to_at: datetime, wh
             begin, end = max(since, from_at), min(until, to_at)
             if begin < end:
                 count += erasure.erase(meter, begin, end, who)["readings"]
+        photos.in_time_of(occupancy).filter(at__gte=from_at, at__lte=to_at).delete()
     return count
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from django.db import connection, transaction
+from django.db.models import Q
 
-from avlas.meters import slots
-from avlas.meters.models import CaseEntry, Exchange, Fence, Generation, Meter, MeterState
+from avlas.meters import sent_reports, slots
+from avlas.meters.models import CaseEntry, Exchange, Fence, Generation, Meter, MeterState, Photo, PulseInput
 from avlas.system import audit
 
 if TYPE_CHECKING:
@@ -50,14 +51,21 @@ def erase(meter: Meter, from_at: datetime, to_at: datetime, who: Who) -> dict[st
     if to_at <= from_at:
         raise ValueError(f"the span ends ({to_at}) before it begins ({from_at})")
     with transaction.atomic():
-        hold([meter.pk])
+        fed_by = list(PulseInput.objects.filter(meter=meter).select_related("parent"))
+        hold([meter.pk, *(one.parent_id for one in fed_by)])
         Fence.objects.get_or_create(meter=meter, from_at=from_at, to_at=to_at, defaults={"by": who.user})
         Generation.bump(meter.utility_id)
         counts = _delete(meter, int(from_at.timestamp()), int(to_at.timestamp()))
+        for one in fed_by:
+            _forget_input(one, int(from_at.timestamp()), int(to_at.timestamp()))
         CaseEntry.objects.filter(meter=meter, at__gt=from_at, at__lt=to_at).update(note="", info_code=None)
         within = Exchange.objects.filter(at__gt=from_at, at__lt=to_at)
         within.filter(old__meter=meter).update(old_figures=[])
         within.filter(new_meter=meter).update(new_figures=[])
+        sat_at = meter.installations.filter(from_at__lt=to_at).exclude(to_at__lt=from_at).values("point")
+        pictures = Photo.objects.filter(Q(meter=meter) | Q(point__in=sat_at), at__gt=from_at, at__lt=to_at)
+        pictures.delete()
+        sent_reports.withdraw_readings(meter, from_at, to_at)
         MeterState.objects.filter(meter=meter, last_read_at__gt=from_at, last_read_at__lt=to_at).update(
             info_code=None
         )
@@ -90,6 +98,21 @@ def _delete(meter: Meter, begin: int, end: int) -> dict[str, int]:
             )
             counts[name] = cursor.rowcount
     return counts
+
+
+def _forget_input(fed_by: PulseInput, begin: int, end: int) -> None:
+    """What a meter's parent says of it goes too: the input's figures, and the telegrams that hold them."""
+    begin = max(begin, int(fed_by.from_at.timestamp()))
+    end = min(end, int(fed_by.to_at.timestamp())) if fed_by.to_at else end
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE reading SET {fed_by.register} = NULL WHERE meter_id = %s AND slot_at > %s AND slot_at < %s",
+            [fed_by.parent_id, begin, end],
+        )
+        cursor.execute(
+            "DELETE FROM telegram WHERE meter_id = %s AND slot_at > %s AND slot_at < %s",
+            [fed_by.parent_id, begin, end],
+        )
 
 
 def known_fences() -> list[KnownFence]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from avlas.meters import entered, installing
+from avlas.meters import entered, installing, pulse_inputs
 from avlas.meters.billed import is_billed
 from avlas.meters.changes import name_of
 from avlas.meters.entered import Figure
@@ -120,6 +120,7 @@ def undo(exchange: Exchange, reason: str, who: Who) -> None:
         new.delete()
         Installation.objects.filter(pk=old.pk).update(to_at=None, reason="")
         installing.open_addresses(old.meter, exchange.ended_addresses)
+        pulse_inputs.open_again(old.meter, at)
         exchange.state, exchange.undone_reason = Exchange.UNDONE, reason
         exchange.save()
         _tell(exchange, "exchange.undone", who, {"reason": reason})

@@ -22,7 +22,7 @@ from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from avlas.decode.batch import NONE, SECURITY_NAMES, Headers, address_of, headers
-from avlas.meters import column_store, fragments, layouts, logged, retro, slots, states, steps
+from avlas.meters import column_store, fragments, layouts, logged, pulse_inputs, retro, slots, states, steps
 from avlas.meters.directory import Directory, current_generation
 from avlas.meters.journal import Written
 from avlas.meters.judge import CLOCK_WRONG_SECONDS, DAY, Judged
@@ -258,6 +258,10 @@ def _write_readings(judgement: _Judgement, kept: Kept, written: Written) -> None
         [*closer, *(careful.logged if careful else ())], careful.lost if careful else (), written
     )
     steps.settle(steps.to_settle(readings, changed), written)
+    pulse_inputs.follow(
+        owned.directory, (readings.meter[changed], readings.slot[changed]), (said.meter, said.slot),
+        [*closer, *(careful.logged if careful else ())], written,
+    )  # fmt: skip
 
 
 def clock_errors(clock: np.ndarray, offset: np.ndarray, heard_at: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
+from avlas.meters import pulse_inputs
 from avlas.meters.adopt import claim, read_what_was_heard, settle
 from avlas.meters.changes import name_of
 from avlas.meters.models import (
@@ -63,9 +64,9 @@ def install(
 ) -> Installation:
     """Put ``meter`` to ``point`` from ``at`` (aware) on.
 
-    Raises Impossible: "other_utility", "installed" (it is somewhere already), "retired", "before_its_end" (it was
-    somewhere else at that time), "main_there" (the point has another main meter at that time). Without ``who`` the
-    caller writes the audit log.
+    Raises Impossible: "other_utility", "installed" (it is somewhere already), "retired", "virtual_point" (the point is
+    the sum of others), "before_its_end" (it was somewhere else at that time), "main_there" (the point has another main
+    meter at that time). Without ``who`` the caller writes the audit log.
     """
     with transaction.atomic():
         meter = Meter.objects.select_for_update().get(pk=meter.pk)
@@ -73,6 +74,8 @@ def install(
             raise Impossible("other_utility")
         if meter.retired_at is not None:
             raise Impossible("retired")
+        if point.parts.exists():
+            raise Impossible("virtual_point")
         if meter.installations.filter(to_at=None).exists():
             raise Impossible("installed")
         if meter.installations.filter(to_at__gt=at).exists():
@@ -104,6 +107,7 @@ def take_down(installation: Installation, at: datetime, reason: str, who: Who | 
         there.to_at, there.reason = at, reason
         there.save(update_fields=["to_at", "reason"])
         ended = close_addresses(there.meter)
+        pulse_inputs.end_all(there.meter, at)
         if who is not None:
             _tell(there.meter, "meter.taken_down", who,
                   {"point": name_of(there.point), "at": at.isoformat(), "reason": reason})  # fmt: skip

@@ -1,4 +1,4 @@
-"""Metering points and customers: made, and who has which point from when to when."""
+"""Metering points and customers: made, removed again, and who has which point from when to when."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import transaction
 
 from avlas.meters.changes import name_of
-from avlas.meters.models import Customer, MeteringPoint, Occupancy
+from avlas.meters.models import Case, Customer, MeteringPoint, Occupancy
 from avlas.system import audit
 
 if TYPE_CHECKING:
@@ -90,3 +90,43 @@ def undo_move(point: MeteringPoint, who: Who) -> bool:
             target=name_of(point),
         )  # fmt: skip
     return True
+
+
+class StillNeeded(Exception):  # noqa: N818
+    """A point or customer can't be removed; ``reasons``: what hangs on it (see ``hanging``)."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__(", ".join(reasons))
+        self.reasons = reasons
+
+
+def hanging(row: MeteringPoint | Customer) -> list[str]:
+    """What hangs on a point or customer and keeps it from being removed as a mistake; [] when nothing does.
+
+    "meters", "customers", "parts" (it is a part of a virtual point), "case" of a point; "points", "reports" (sent to
+    them) of a customer.
+    """
+    if isinstance(row, MeteringPoint):
+        there = {
+            "meters": row.installations.exists(),
+            "customers": row.occupancies.exists(),
+            "parts": row.part_of.exists(),
+            "case": Case.objects.filter(point=row).exists(),
+        }
+    else:
+        there = {"points": row.occupancies.exists(), "reports": row.reports.exists()}
+    return [reason for reason, is_there in there.items() if is_there]
+
+
+def remove(row: MeteringPoint | Customer, who: Who) -> None:
+    """Forget a point or customer that was entered by mistake. Raises StillNeeded when something hangs on it."""
+    with transaction.atomic():
+        if isinstance(row, MeteringPoint):
+            MeteringPoint.objects.select_for_update().get(pk=row.pk)
+        else:
+            Customer.objects.select_for_update().get(pk=row.pk)
+        if reasons := hanging(row):
+            raise StillNeeded(reasons)
+        event = "points.removed" if isinstance(row, MeteringPoint) else "customers.removed"
+        audit.record(event, utility=row.utility, user=who.user, computer=who.computer, target=name_of(row))
+        row.delete()

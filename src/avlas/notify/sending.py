@@ -73,7 +73,12 @@ def _send_mail(delivery: Delivery, lease: timedelta) -> None:
             body = (
                 _("(This message may have reached you before. It is sent again to be sure.)") + "\n\n" + body
             )
-    written = mail.Mail(delivery.destination, delivery.subject, body, delivery.event_id, delivery.created_at)
+    files = tuple(delivery.attachments.order_by("pk"))
+    # a file is for a customer, who knows the utility's name and not the program's
+    name = delivery.utility.name if files and delivery.utility else ""
+    written = mail.Mail(
+        delivery.destination, delivery.subject, body, delivery.event_id, delivery.created_at, name, files
+    )
     mail.send(server_of(row), written, lambda: outbox.hand_over(delivery, lease))
 
 

@@ -167,18 +167,18 @@ def consumption(
                 marks |= {"incomplete"}
         amount = None
         if amounts:
-            amount = _sum(amounts) if known.aggregate is Aggregate.DIFFERENCE else amounts[-1]
+            amount = added(amounts) if known.aggregate is Aggregate.DIFFERENCE else amounts[-1]
         if edges[number + 1] > now:
             marks |= {"incomplete"}
         rows.append(Row(moments[number], moments[number + 1], amount, marks))
     found = [row.amount for row in rows if row.amount is not None]
-    total = _sum(found) if found and known.aggregate is Aggregate.DIFFERENCE else None
+    total = added(found) if found and known.aggregate is Aggregate.DIFFERENCE else None
     decimals = max((part.decimals for part in parts if part.decimals is not None), default=known.decimals)
     unit_text = known.unit or next((part.unit for part in parts if part.unit), "")
     return Consumption(register, unit_text, decimals, rows, total, zone is STANDARD_TIME)
 
 
-def _sum(amounts: Sequence[Decimal | float]) -> Decimal | float:
+def added(amounts: Sequence[Decimal | float]) -> Decimal | float:
     """The sum: exact as long as every amount is, a float once one of them was interpolated."""
     exact = [amount for amount in amounts if isinstance(amount, Decimal)]
     return sum(exact, Decimal(0)) if len(exact) == len(amounts) else float(sum(map(float, amounts)))

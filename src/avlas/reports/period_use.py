@@ -39,6 +39,7 @@ class UseMark(IntFlag):
     IMPLAUSIBLE = 128
     SENSOR_ERROR = 256
     CLOCK_WRONG = 512
+    PART_MISSING = 1024  # of a virtual point
 
 
 _OF_QUALITY: Final = {

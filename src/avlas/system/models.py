@@ -459,4 +459,5 @@ class Delivery(models.Model):
         return f"{self.event} {self.destination} {self.status}"
 
 
+from avlas.system.attachment import Attachment as Attachment  # noqa: E402, PLC0414 - a table of its own module
 from avlas.system.outside_identity import OutsideIdentity as OutsideIdentity  # noqa: E402, PLC0414

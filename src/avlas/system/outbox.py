@@ -26,6 +26,7 @@ import socket
 import uuid
 import zoneinfo
 from base64 import b64encode
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,11 +39,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from avlas.system import secrets
-from avlas.system.models import Delivery, DeliveryStatus, Job, JobRun, MailServer, Road, User, Webhook
+from avlas.system.models import (
+    Attachment,
+    Delivery,
+    DeliveryStatus,
+    Job,
+    JobRun,
+    MailServer,
+    Road,
+    User,
+    Webhook,
+)
 from avlas.system.told import in_words, told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from django.utils.functional import Promise
 
@@ -63,13 +74,37 @@ _GIVEN_UP: Final = gettext_noop("Given up after %(days)s days. Last: %(reason)s"
 _WEBHOOK_REMOVED: Final = gettext_noop("The webhook was removed.")
 
 
-def mail(to: str, subject: str, body: str, *, utility: Utility | None, event: str, key: str) -> None:
-    """Put a mail to one address into the outbox; to be called in the transaction of what it tells about."""
-    _put(
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to go with a mail: its name, its media type ("application/pdf") and what it holds."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def mail(
+    to: str,
+    subject: str,
+    body: str,
+    *,
+    utility: Utility | None,
+    event: str,
+    key: str,
+    files: Sequence[File] = (),
+) -> Delivery:
+    """Put a mail to one address into the outbox, in the transaction of what it tells about; gives its row."""
+    made = _put(
         Delivery(
             utility=utility, key=key, event=event, destination=to, subject=_one_line(subject)[:250], body=body
         )
     )
+    if files and not made.attachments.exists():
+        Attachment.objects.bulk_create(
+            Attachment(delivery=made, name=one.name, media_type=one.media_type, content=one.content)
+            for one in files
+        )
+    return made
 
 
 def publish(utility: Utility, event: str, data: Mapping[str, Any], *, key: str) -> None:

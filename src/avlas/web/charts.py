@@ -30,6 +30,9 @@ class Bar:
     tone: str = ""
     faint: bool = False  # not over yet, or estimated
     href: str = ""
+    beside: Decimal | float | None = (
+        None  # the same interval of another period, drawn in front of it and paler
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Drawn:
     middle: float
     show_label: bool
     sign_y: float
+    beside_x: float = 0.0
+    beside_y: float = 0.0
+    beside_width: float = 0.0
+    beside_height: float = 0.0
 
     @property
     def x_end(self) -> float:
@@ -77,6 +84,7 @@ class Chart:
     decimals: int  # of the ticks
     is_line: bool = False
     lines: tuple[str, ...] = ()
+    beside_lines: tuple[str, ...] = ()
 
     @property
     def plot_height(self) -> float:
@@ -140,7 +148,8 @@ def _axis(low: float, high: float, width: int, height: int, left: float) -> _Axi
 
 
 def _figures(bars: Sequence[Bar]) -> list[float]:
-    return [float(bar.value) for bar in bars if bar.value is not None and math.isfinite(bar.value)]
+    values = [value for bar in bars for value in (bar.value, bar.beside)]
+    return [float(value) for value in values if value is not None and math.isfinite(value)]
 
 
 def _labels_every(bars: Sequence[Bar], pitch: float) -> int:
@@ -160,22 +169,24 @@ def bar_chart(bars: Sequence[Bar], width: int, height: int, *, left: float = 58)
     pitch = (axis.right - left) / max(1, len(bars))
     thick = max(1.0, min(pitch * 0.72, 64.0))
     every = _labels_every(bars, pitch)
+    paired = any(bar.beside is not None for bar in bars)
+    slim = thick * 0.42 if paired else 0.0  # of the bar beside, which stands to the left
     drawn = []
     for number, bar in enumerate(bars):
         middle = left + pitch * (number + 0.5)
-        value = 0.0 if bar.value is None or not math.isfinite(bar.value) else float(bar.value)
-        value = 0.0 if abs(value) < _NOTHING else value
-        y = min(axis.place(value), base)
-        tall = abs(axis.place(value) - base)
-        if value and tall < 1.5:  # too small to see is still something
-            tall, y = 1.5, base - 1.5 if value > 0 else base
+        y, tall = _height(axis, bar.value)
+        beside_y, beside_tall = _height(axis, bar.beside)
         drawn.append(
             Drawn(
                 bar,
-                x=round(middle - thick / 2, 2),
+                x=round(middle - thick / 2 + slim, 2),
                 y=round(y, 2),
-                width=round(thick, 2),
+                width=round(thick - slim, 2),
                 height=round(tall, 2),
+                beside_x=round(middle - thick / 2, 2),
+                beside_y=round(beside_y, 2),
+                beside_width=round(slim, 2),
+                beside_height=round(beside_tall, 2),
                 hit_x=round(left + pitch * number, 2),
                 hit_width=round(pitch, 2),
                 middle=round(middle, 2),
@@ -186,6 +197,17 @@ def bar_chart(bars: Sequence[Bar], width: int, height: int, *, left: float = 58)
     return Chart(
         width, height, left, axis.right, axis.top, axis.bottom, base, tuple(drawn), axis.ticks, axis.decimals
     )
+
+
+def _height(axis: _Axis, value: Decimal | float | None) -> tuple[float, float]:
+    """Top and height of a bar."""
+    base = axis.place(0.0)
+    known = 0.0 if value is None or not math.isfinite(value) else float(value)
+    known = 0.0 if abs(known) < _NOTHING else known
+    tall = abs(axis.place(known) - base)
+    if known and tall < 1.5:  # too small to see is still something
+        return (base - 1.5 if known > 0 else base), 1.5
+    return min(axis.place(known), base), tall
 
 
 def line_chart(points: Sequence[Bar], width: int, height: int, *, left: float = 58) -> Chart:
@@ -202,15 +224,11 @@ def line_chart(points: Sequence[Bar], width: int, height: int, *, left: float = 
     wide = min(pitch * 0.72, 64.0)
     every = _labels_every(points, pitch)
     drawn: list[Drawn] = []
-    lines: list[list[str]] = [[]]
-    for number, point in enumerate(points):
-        middle = round(left + pitch * (number + 0.5), 2)
+    middles = [round(left + pitch * (number + 0.5), 2) for number in range(len(points))]
+    for number, (point, middle) in enumerate(zip(points, middles, strict=True)):
         known = point.value is not None and math.isfinite(point.value)
         y = axis.place(float(point.value)) if known and point.value is not None else axis.bottom
-        if known:
-            lines[-1].append(f"{middle},{y}")
-        else:
-            lines.append([])
+        then = point.beside is not None and math.isfinite(point.beside)
         drawn.append(
             Drawn(
                 point,
@@ -223,9 +241,26 @@ def line_chart(points: Sequence[Bar], width: int, height: int, *, left: float = 
                 middle=middle,
                 show_label=number % every == 0,
                 sign_y=round(y - 9, 2),
+                beside_y=axis.place(float(point.beside))
+                if then and point.beside is not None
+                else axis.bottom,
             )
         )
     return Chart(
         width, height, left, axis.right, axis.top, axis.bottom, axis.bottom, tuple(drawn), axis.ticks,
-        axis.decimals, is_line=True, lines=tuple(" ".join(line) for line in lines if len(line) > 1),
+        axis.decimals, is_line=True, lines=_courses(axis, middles, [point.value for point in points]),
+        beside_lines=_courses(axis, middles, [point.beside for point in points]),
     )  # fmt: skip
+
+
+def _courses(
+    axis: _Axis, middles: Sequence[float], values: Sequence[Decimal | float | None]
+) -> tuple[str, ...]:
+    """The lines through the figures, one for each stretch without a gap."""
+    lines: list[list[str]] = [[]]
+    for middle, value in zip(middles, values, strict=True):
+        if value is None or not math.isfinite(value):
+            lines.append([])
+        else:
+            lines[-1].append(f"{middle},{axis.place(float(value))}")
+    return tuple(" ".join(line) for line in lines if len(line) > 1)

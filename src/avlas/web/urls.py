@@ -11,6 +11,7 @@ from avlas.web.pages import (
     case,
     check_up,
     compare,
+    consumer_reports,
     consumption_report,
     customers,
     exchange,
@@ -28,6 +29,7 @@ from avlas.web.pages import (
     mail_server,
     meter,
     meter_edit,
+    meter_inputs,
     meter_list,
     meter_map,
     meter_readings,
@@ -39,12 +41,15 @@ from avlas.web.pages import (
     passwords,
     people,
     performance,
+    photos,
+    point_parts,
     points,
     privacy,
     readings,
     receiver,
     receiver_find,
     receivers,
+    removing,
     saved_reports,
     second_factor,
     single_sign_on,
@@ -52,6 +57,20 @@ from avlas.web.pages import (
     water_loss,
     webhooks,
 )
+
+_REPORTS = [
+    path(f"{kind}s/<int:pk>/report/{step}", view, {"kind": kind}, name=f"{kind}_report{name}")
+    for kind in ("meter", "point", "customer")
+    for step, view, name in (
+        ("", consumer_reports.consumer_pdf, ""),
+        ("send/", consumer_reports.consumer_send, "_send"),
+    )
+]
+
+_PHOTOS = [
+    path(f"{kind}s/<int:pk>/photos/", photos.photos, {"kind": kind}, name=f"{kind}_photos")
+    for kind in ("meter", "point", "exchange")
+]
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -68,10 +87,15 @@ urlpatterns = [
     path("meters/<int:pk>/use/", meter_edit.use, name="meter_use"),
     path("meters/<int:pk>/install/", meter_edit.install, name="meter_install"),
     path("meters/<int:pk>/take-down/", meter_edit.take_down, name="meter_take_down"),
+    path("meters/<int:pk>/inputs/", meter_inputs.inputs, name="meter_inputs"),
     path("meters/<int:pk>/let-in/", let_in.let_in, name="meter_let_in"),
     path("meters/<int:pk>/readings/", meter_readings.meter_readings, name="meter_readings"),
     path("meters/<int:pk>/telegrams/", meter.telegrams, name="meter_telegrams"),
     path("meters/<int:pk>/telegrams/<int:slot>/<int:code>/", meter.telegram, name="meter_telegram"),
+    *_REPORTS,
+    *_PHOTOS,
+    path("photos/<int:pk>/", photos.photo, name="photo"),
+    path("photos/<int:pk>/delete/", photos.delete, name="photo_delete"),
     path("map/", meter_map.map_page, name="map"),
     path("map/meters/", meter_map.map_meters, name="map_meters"),
     path("map/listed/", meter_map.map_listed, name="map_listed"),
@@ -95,6 +119,9 @@ urlpatterns = [
     path("points/add/", points.add, name="point_add"),
     path("points/<int:pk>/", points.point, name="point"),
     path("points/<int:pk>/edit/", points.edit, name="point_edit"),
+    path("points/<int:pk>/parts/", point_parts.parts, name="point_parts"),
+    path("points/<int:pk>/delete/", removing.point, name="point_delete"),
+    path("customers/<int:pk>/delete/", removing.customer, name="customer_delete"),
     path("points/<int:pk>/move/", customers.move, name="point_move"),
     path("customers/", customers.customers, name="customers"),
     path("customers/add/", customers.add, name="customer_add"),

@@ -91,6 +91,7 @@ MARKS: Final[dict[str, Promise]] = {
     "implausible": _("implausible"),
     "sensor_error": _("sensor error"),
     "clock_wrong": _("the meter's clock was wrong"),
+    "part_missing": _("a part is missing"),
     "info_code": _("info code"),
 }
 """What consumption reports mark an interval with."""
@@ -106,6 +107,7 @@ MARK_SIGNS: Final[dict[str, str]] = {
     "implausible": "?",
     "sensor_error": "!",
     "clock_wrong": "◷",
+    "part_missing": "◐",
     "info_code": "▲",
 }
 MARK_TONES: Final[dict[str, str]] = {
@@ -114,6 +116,7 @@ MARK_TONES: Final[dict[str, str]] = {
     "implausible": "bad",
     "sensor_error": "bad",
     "clock_wrong": "warn",
+    "part_missing": "warn",
     "info_code": "warn",
 }
 

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from avlas.reports.calc.shown_in import ShownIn, shown_in
-from avlas.reports.totals import MORE, TESTS, UNKNOWN, ZERO, consumption_report, fitting, total
+from avlas.reports.totals import MORE, REGISTERS, TESTS, UNKNOWN, ZERO, consumption_report, fitting, total
+from avlas.reports.virtual_use import virtual_use
 from avlas.web import formats, words
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
 from avlas.web.pages.access import PageRequest, page
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from django.utils.functional import Promise
 
+    from avlas.meters.models import MeteringPoint
     from avlas.reports.period_use import PeriodUse, Who
 
 
@@ -61,6 +63,13 @@ class Column:
         """The unit its figures are shown in."""
         shown = self.shown_in(energy)
         return shown.unit if shown else self.canonical_unit
+
+    def amount(self, amount: float, decimals: int, energy: str) -> tuple[str, float, str, int]:
+        """An amount in the canonical unit as a line has it: symbol, figure, unit and decimals."""
+        shown = self.shown_in(energy)
+        if shown:
+            amount, decimals = amount * shown.factor / shown.divisor, shown.decimals
+        return self.symbol, amount, self.unit(energy), decimals
 
 
 COLUMNS: Final[dict[str, Column]] = {
@@ -182,18 +191,14 @@ def _shown_columns(found: PeriodUse) -> dict[str, Column]:
 
 def _line(found: PeriodUse, row: int, columns: dict[str, Column], energy: str) -> Line:
     one, used = found.who[row], found.used
-    amounts = []
-    for column in columns.values():
-        amount, decimals = float(used.amount[column.code][row]), int(used.decimals[column.code][row])
-        shown = column.shown_in(energy)
-        if shown:
-            amount, decimals = amount * shown.factor / shown.divisor, shown.decimals
-        amounts.append((column.symbol, amount, column.unit(energy), decimals))
     return Line(
         one,
         type_name(one),
         consumption_type(one),
-        amounts,
+        [
+            column.amount(float(used.amount[column.code][row]), int(used.decimals[column.code][row]), energy)
+            for column in columns.values()
+        ],
         use_marks(int(used.marks[row])),
     )
 
@@ -250,6 +255,7 @@ def consumption(request: PageRequest) -> HttpResponse:
             "pages": Pages(len(rows), start // ROWS_PER_PAGE + 1),
             "totals": _totals(found, rows, columns, choice.energy),
             "media": {name: words.medium(name) for name in media},
+            "virtual": _virtual(request, choice, found, columns),
             "narrowed": bool(choice.wanted.words or choice.medium or choice.filters),
         }
     return render(request, "pages/consumption_report.html", data)
@@ -263,10 +269,41 @@ def consumption_file(request: PageRequest) -> HttpResponse:
     found = _report(choice)
     if found is None:
         raise Http404
-    return report_file(request, kind, _table(found, choice))
+    return report_file(request, kind, _table(request, found, choice))
 
 
-def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
+@dataclass(frozen=True, slots=True)
+class VirtualLine:
+    """A virtual point's line, below the table; it is no part of the totals, which would count its parts twice."""
+
+    point: MeteringPoint
+    amounts: list[tuple[str, float, str, int]]
+    marks: list[tuple[str, str, str]]
+
+
+def _virtual(
+    request: PageRequest, choice: _Choice, found: PeriodUse, columns: dict[str, Column]
+) -> list[VirtualLine]:
+    """The virtual points that have something to do with the group, when nothing narrows the report down."""
+    if choice.filters or choice.medium or choice.wanted.words:
+        return []
+    here = {one.point_id for one in found.who}
+    every = virtual_use(request.utility.pk, REGISTERS, choice.period.start, choice.period.end)
+    return [
+        VirtualLine(
+            one.point,
+            [
+                column.amount(one.amount[column.code], one.decimals[column.code], choice.energy)
+                for column in columns.values()
+            ],
+            use_marks(one.marks),
+        )
+        for one in every
+        if one.leaves & here
+    ]
+
+
+def _table(request: PageRequest, found: PeriodUse, choice: _Choice) -> ReportTable:
     rows = _fitting(found, choice)
     columns = _shown_columns(found)
     headings = [
@@ -296,6 +333,14 @@ def _table(found: PeriodUse, choice: _Choice) -> ReportTable:
                 "; ".join(text for _sign, text, _tone in line.marks),
             ]
         )
+    table += [
+        [
+            str(one.point), "", _("virtual metering point"), one.point.facility_id, "",
+            *(rounded(amount, decimals) for _symbol, amount, _unit, decimals in one.amounts),
+            "; ".join([*(text for _sign, text, _tone in one.marks), _("not in the total")]),
+        ]
+        for one in _virtual(request, choice, found, columns)
+    ]  # fmt: skip
     said = [(_("Group"), choice.group.title), (_("Period"), choice.period.title)]
     if choice.wanted.text:
         said.append((_("Search"), choice.wanted.text))

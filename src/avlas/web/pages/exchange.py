@@ -18,7 +18,7 @@ from avlas.meters import exchange as meter_exchange
 from avlas.meters import installing
 from avlas.meters.adopt import adopt
 from avlas.meters.entered import Figure
-from avlas.meters.models import Exchange, Installation, Meter, MeterState
+from avlas.meters.models import Exchange, Installation, Meter, MeterState, PulseInput
 from avlas.reports.latest import latest
 from avlas.web.pages.access import PageRequest, computer, find, page, rows
 from avlas.web.pages.fields import date_field, moment_field
@@ -199,6 +199,7 @@ def exchange(request: PageRequest, pk: int) -> HttpResponse:
         "title": STEPS[step],
         "form": form,
         "reasons": REASONS,
+        "exchange_photos": list(own.photos.defer("content", "small").order_by("-at")),
         **_shown(own),
     }
     if step == "new":
@@ -363,6 +364,15 @@ class UndoForm(forms.Form):
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
 
 
+def _ended_inputs(own: Exchange) -> list[PulseInput]:
+    """The old meter's pulse inputs that ended with the exchange and count by no other meter yet."""
+    if own.state != Exchange.DONE or own.at is None or own.new_meter_id is None:
+        return []
+    running = PulseInput.objects.filter(to_at=None).values("meter")
+    ended = PulseInput.objects.filter(parent=own.old.meter, to_at=own.at).exclude(meter__in=running)
+    return list(ended.select_related("meter").order_by("channel"))
+
+
 def _done(own: Exchange, form: forms.Form) -> dict[str, Any]:
     own = Exchange.objects.select_related("old__meter", "old__point", "new_meter", "done_by").get(pk=own.pk)
     why_not = meter_exchange.why_not_undone(own)
@@ -370,6 +380,8 @@ def _done(own: Exchange, form: forms.Form) -> dict[str, Any]:
         "exchange": own,
         "form": form,
         "may_undo": not why_not,
+        "ended_inputs": _ended_inputs(own),
+        "exchange_photos": list(own.photos.defer("content", "small").order_by("-at")),
         "why_not": impossible(installing.Impossible(why_not)) if why_not not in ("", "not_done") else "",
         **_shown(own),
     }

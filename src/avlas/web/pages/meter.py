@@ -2,189 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import cases, keys, revision
 from avlas.meters.let_in import distrusted
 from avlas.meters.models import Collector, Installation, Meter, Occupancy, State, Telegram
 from avlas.meters.states import COUNTED
 from avlas.reports.calc.borders import STANDARD_TIME
-from avlas.reports.consumption import Consumption, consumption, spans_of_meter, spans_of_point
+from avlas.reports.consumption import spans_of_meter, spans_of_point
 from avlas.reports.latest import latest
-from avlas.web import formats, info_codes, words
-from avlas.web.charts import Bar, bar_chart, line_chart
+from avlas.web import formats, info_codes
+from avlas.web.consumption_shown import consumption_of
 from avlas.web.explained import explained
-from avlas.web.happenings import happenings, of_rows, told
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page
+from avlas.web.pages.photos import newest as newest_photos
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
-    from django.utils.functional import Promise
-
-    from avlas.reports.calc.borders import Unit
-    from avlas.reports.consumption import Row, Span
     from avlas.reports.latest import Latest
-    from avlas.web.happenings import Happening
 
-UNITS: Final[dict[Unit, Promise]] = {
-    "hour": gettext_lazy("Hours"),
-    "day": gettext_lazy("Days"),
-    "month": gettext_lazy("Months"),
-    "year": gettext_lazy("Years"),
-}
-_FINER: Final[dict[str, str]] = {"year": "month", "month": "day", "day": "hour"}
-_YEARS_SHOWN: Final = 10
 _EVENTS_SHOWN: Final = 12
 _TELEGRAMS_SHOWN: Final = 6
 """How many of the newest are shown on the meter's own page."""
-_SIGNS_SHOWN: Final = 2  # above one bar; there is no room for more
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """What the chart shows: intervals of ``unit`` from ``first`` on (a date in standard time)."""
-
-    unit: Unit
-    first: date
-
-    @property
-    def end(self) -> date:
-        """The first day after the period."""
-        return self.stepped(1)
-
-    def stepped(self, steps: int) -> date:
-        """The first day of the period so many periods later."""
-        if self.unit == "hour":
-            return self.first + timedelta(days=steps)
-        if self.unit == "day":
-            months = self.first.month - 1 + steps
-            return date(self.first.year + months // 12, months % 12 + 1, 1)
-        return date(self.first.year + steps * (1 if self.unit == "month" else _YEARS_SHOWN), 1, 1)
-
-    @property
-    def title(self) -> str:
-        """The period in words."""
-        if self.unit == "hour":
-            return formats.long_day(self.first)
-        if self.unit == "day":
-            return formats.month(self.first)
-        if self.unit == "month":
-            return str(self.first.year)
-        return f"{self.first.year}{formats.UNTIL}{self.end.year - 1}"
-
-
-def period(unit: str, start: str, today: date) -> Period:
-    """The period somebody asked for; whatever makes no sense becomes the one that holds today."""
-    known: Unit = next((one for one in UNITS if one == unit), "day")
-    try:
-        day = date.fromisoformat(start)
-    except ValueError:
-        day = today
-    day = min(max(day, date(1990, 1, 1)), date(2200, 1, 1))
-    if known == "day":
-        day = day.replace(day=1)
-    elif known == "month":
-        day = day.replace(month=1, day=1)
-    elif known == "year":
-        day = date(
-            today.year - _YEARS_SHOWN + 1 if day >= date(today.year - _YEARS_SHOWN + 1, 1, 1) else day.year,
-            1,
-            1,
-        )
-    return Period(known, day)
-
-
-def _moment(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=STANDARD_TIME)
-
-
-def _label(unit: Unit, start: datetime) -> tuple[str, str, str]:
-    """What stands under a bar, in the table, and the interval's full name."""
-    if unit == "hour":
-        hours = f"{start:%H}{formats.UNTIL}{(start + timedelta(hours=1)):%H}"
-        return f"{start:%H}", hours, hours
-    if unit == "day":
-        return str(start.day), formats.short_day(start.date()), formats.long_day(start.date())
-    if unit == "month":
-        name = formats.month(start.date())
-        return formats.short_month(start.date()), name, name
-    return str(start.year), str(start.year), str(start.year)
-
-
-def _bars(used: Consumption, events: Sequence[list[Happening]], unit: Unit, address: str) -> list[Bar]:
-    shown_in = used.rows_shown_in
-    bars = []
-    for row, here in zip(used.rows, events, strict=True):
-        start = row.start.astimezone(STANDARD_TIME)
-        label, _short, title = _label(unit, start)
-        marks = [name for name in words.MARKS if name in row.marks]
-        signed = [name for name in marks if name not in ("incomplete", "interpolated")]
-        tones = {words.MARK_TONES.get(name, "") for name in signed}
-        finer = _FINER.get(unit)
-        figure = shown_in.figure(row.amount)
-        bars.append(
-            Bar(
-                label,
-                title,
-                formats.quantity(figure, shown_in.unit, shown_in.decimals)
-                if figure is not None
-                else _("no value"),
-                figure,
-                tuple(note for name in marks for note in told(here, name) or [str(words.MARKS[name])]),
-                "".join(words.MARK_SIGNS[name] for name in signed[-_SIGNS_SHOWN:]),
-                next((tone for tone in ("bad", "warn") if tone in tones), ""),
-                bool({"incomplete", "estimated"} & set(marks)),
-                f"{address}&unit={finer}&from={start.date().isoformat()}" if finer else "",
-            )
-        )
-    return bars
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One line of the table beside the chart."""
-
-    title: str
-    text: str
-    marks: list[tuple[str, str, str]]  # sign, words, tone
-    href: str
-
-
-def _lines(rows: Sequence[Row], bars: Sequence[Bar], unit: Unit, decimals: int) -> list[Shown]:
-    """The table's lines, with the figures of ``bars``."""
-    return [
-        Shown(
-            _label(unit, row.start.astimezone(STANDARD_TIME))[1],
-            formats.number(bar.value, decimals),
-            [
-                (words.MARK_SIGNS[n], str(t), words.MARK_TONES.get(n, ""))
-                for n, t in words.MARKS.items()
-                if n in row.marks
-            ],
-            bar.href,
-        )
-        for row, bar in zip(rows, bars, strict=True)
-    ]
-
-
-def _total(used: Consumption) -> str:
-    """The sum of the period; large amounts of energy in MWh."""
-    if used.total is None:
-        return ""
-    shown = used.total_shown_in
-    return formats.quantity(shown.figure(used.total), shown.unit, shown.decimals)
 
 
 def _consumption(
@@ -199,64 +46,12 @@ def _consumption(
     address = reverse("meter", args=[meter.pk])
     of = "" if whole_point or not choice else "&of=meter"
     shown = consumption_of(request, spans, newest, address, of)
-    return {**shown, "choice_of_point": choice, "whole_point": whole_point}
-
-
-def consumption_of(
-    request: PageRequest, spans: Sequence[Span], newest: list[Latest], page_address: str, more: str = ""
-) -> dict[str, Any]:
-    """What parts of the page "meter_consumption" need: the period asked for, its intervals, chart and table.
-
-    ``page_address`` is the page it stands on, ``more`` what its links say besides.
-    """
-    registers = [one.register for one in newest if one.register.aggregate is not Aggregate.LAST]
-    asked_register = request.GET.get("register", "")
-    offered = [one.code for one in registers] or ["energy_heat_kwh"]
-    code = asked_register if asked_register in offered else offered[0]
-    today = datetime.now(STANDARD_TIME).date()
-    shown = period(request.GET.get("unit", ""), request.GET.get("from", ""), today)
-    used = consumption(spans, code, shown.unit, _moment(shown.first), _moment(shown.end))
-    events: list[list[Happening]] = [[] for _row in used.rows]
-    if used.rows:
-        events = of_rows(used.rows, happenings(spans, used.rows[0].start, used.rows[-1].end))
-    marked = [
-        replace(row, marks=row.marks | {one.mark for one in here})
-        for row, here in zip(used.rows, events, strict=True)
-    ]
-    used = replace(used, rows=marked, energy=request.utility.energy_unit)
-    bars = _bars(used, events, shown.unit, f"{page_address}?register={code}{more}")
-    title = f"{words.register_name(code)}, {shown.title}"
-    is_mean = BY_CODE[code].aggregate is Aggregate.MEAN
-    drawn = line_chart if is_mean else bar_chart
-    chart_text = (
-        _("Line chart of the means of %(what)s; the same figures stand in the table beside it.")
-        if is_mean
-        else _("Bar chart of %(what)s; the same figures stand in the table beside it.")
-    )
-    found = {name for row in used.rows for name in row.marks}
     return {
-        "consumption_address": page_address,
-        "registers": registers or [BY_CODE[code]],
-        "register": BY_CODE[code],
-        "units": UNITS,
-        "period": shown,
-        "before": shown.stepped(-1),
-        "after": shown.end if shown.end <= today else None,
-        "used": used,
-        "unit_text": used.rows_shown_in.unit,
-        "has_values": any(row.amount is not None for row in used.rows),
-        "lines": _lines(used.rows, bars, shown.unit, used.rows_shown_in.decimals),
-        "total": _total(used),
-        "chart_title": title,
-        "is_mean": is_mean,
-        "chart_text": chart_text % {"what": title},
-        "wide_chart": drawn(bars, 760, 300),
-        "narrow_chart": drawn(bars, 380, 240, left=50),
-        "legend": [
-            (words.MARK_SIGNS[n], t, words.MARK_TONES.get(n, ""))
-            for n, t in words.MARKS.items()
-            if n in found
-        ],
+        **shown,
+        "choice_of_point": choice,
+        "whole_point": whole_point,
+        "report": reverse("meter_report", args=[meter.pk]),
+        "report_send": reverse("meter_report_send", args=[meter.pk]),
     }
 
 
@@ -299,6 +94,9 @@ def meter(request: PageRequest, pk: int) -> HttpResponse:
         "has_key": key,
         "revision_due": revision.due(found, revision.periods(found.utility_id)),
         "today": datetime.now(STANDARD_TIME).date(),
+        "photos": newest_photos(request, meter=found),
+        "inputs": list(found.pulse_inputs.select_related("meter").filter(to_at=None).order_by("channel")),
+        "fed_by": found.fed_by.select_related("parent").filter(to_at=None).first(),
         "newest": newest,
         "newest_at": max((one.at for one in newest), default=None),
         "info": info_codes.in_words(found.family, info_number),

@@ -50,6 +50,7 @@ IMPOSSIBLE: Final[dict[str, Promise]] = {
     "main_there": gettext_lazy(
         "The metering point has another main meter at that time. Exchange it, or choose another role."
     ),
+    "virtual_point": gettext_lazy("The metering point is virtual, the sum of others; no meter sits there."),
     "gone": gettext_lazy("The meter has been taken down meanwhile."),
     "before_it_began": gettext_lazy("This is before the meter was installed."),
     "planned": gettext_lazy("An exchange of this meter is prepared already."),

@@ -14,16 +14,18 @@ from django.utils.translation import gettext_lazy
 
 from avlas.meters import points as meter_points
 from avlas.meters.changes import change
-from avlas.meters.models import Installation, MeteringPoint, Occupancy
+from avlas.meters.models import Installation, MeteringPoint, Occupancy, PointPart
 from avlas.reports.calc.sweref import SYSTEMS
 from avlas.reports.consumption import spans_of_point
 from avlas.reports.latest import latest
+from avlas.reports.virtual_use import newest_of, parts_of
+from avlas.web.consumption_shown import consumption_of
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.fields import FloatNumberField
-from avlas.web.pages.meter import consumption_of
 from avlas.web.pages.meter_edit import MANAGE, POINT_COLUMNS, who
+from avlas.web.pages.photos import newest as newest_photos
 from avlas.web.pages.search import holding
 
 if TYPE_CHECKING:
@@ -165,6 +167,7 @@ def points(request: PageRequest) -> HttpResponse:
     }
     context = {
         "rows": [(point, meters.get(point.pk, []), customers.get(point.pk)) for point in shown],
+        "virtual": set(PointPart.objects.filter(whole__in=shown).values_list("whole", flat=True)),
         "asked": wanted,
         "pages": pages,
         "sorts": SORTS,
@@ -178,9 +181,9 @@ def point(request: PageRequest, pk: int) -> HttpResponse:
     """One metering point: where it is, its meters and customers through time, its consumption across them."""
     own = find(request, MeteringPoint, pk)
     installations = list(own.installations.select_related("meter").order_by("-from_at"))
-    spans = spans_of_point(own.pk)
+    spans, parts = spans_of_point(own.pk), parts_of(own)
     main = next((one for one in installations if one.role == Installation.MAIN), None)
-    newest = latest(main.meter_id) if main else []
+    newest = newest_of(parts) if parts else latest(main.meter_id) if main else []
     plane = None
     if own.latitude is not None and own.longitude is not None:
         plane = SYSTEMS["SWEREF 99 TM"].to_plane(own.latitude, own.longitude)
@@ -193,10 +196,18 @@ def point(request: PageRequest, pk: int) -> HttpResponse:
         "plane": plane,
         "degrees": _degrees(own),
         "visit": any(getattr(own, name) for name in VISIT),
+        "parts": list(own.parts.select_related("part").order_by("-sign", "pk")),
+        "photos": newest_photos(request, point=own),
+        "part_of": list(own.part_of.select_related("whole").order_by("pk")),
         "has_main": any(one.to_at is None and one.role == Installation.MAIN for one in installations),
     }
-    if spans and newest:
-        context |= consumption_of(request, spans, newest, reverse("point", args=[own.pk]))
+    if parts and newest:
+        context |= consumption_of(request, (), newest, reverse("point", args=[own.pk]), parts=parts)
+    elif spans and newest:
+        context |= consumption_of(request, spans, newest, reverse("point", args=[own.pk])) | {
+            "report": reverse("point_report", args=[own.pk]),
+            "report_send": reverse("point_report_send", args=[own.pk]),
+        }
     return render(request, "pages/point.html", context)
 
 
