@@ -12,8 +12,9 @@ from avlas.decode.registers import REGISTERS, Aggregate
 from avlas.meters import virtual_points
 from avlas.meters.models import Installation, Meter, MeteringPoint
 from avlas.reports.consumption import Consumption, Row, added, consumption, spans_of_point
+from avlas.reports.counters import AFTER, BEFORE, EXACTLY
 from avlas.reports.latest import Latest, latest_of
-from avlas.reports.period_use import AFTER, BEFORE, EXACTLY, Spans, UseMark, used
+from avlas.reports.period_use import Spans, UseMark, used
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -96,7 +96,7 @@ def use(spans: Sequence[Span], code: str, period: Period, kind: str, parts: Sequ
     used = measured(period)
     events: list[list[Happening]] = [[] for _row in used.rows]
     if used.rows:
-        chains = [part.spans for part in parts] or [spans]
+        chains: list[Sequence[Span]] = [part.spans for part in parts] or [spans]
         begin, end = used.rows[0].start, used.rows[-1].end
         found = [one for chain in chains for one in happenings(chain, begin, end)]
         events = of_rows(used.rows, sorted(found, key=lambda one: one.at))

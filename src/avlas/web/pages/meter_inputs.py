@@ -117,8 +117,8 @@ def inputs(request: PageRequest, pk: int) -> HttpResponse:
             with transaction.atomic():
                 fed, count = _assign(request, own, form.cleaned_data)
         except pulse_inputs.Impossible as problem:
-            field, text = _WHY_NOT[problem.code]
-            form.add_error(field, str(text))
+            field, why = _WHY_NOT[problem.code]
+            form.add_error(field, str(why))
         except installing.Impossible as problem:
             form.add_error("facility_id", impossible(problem))
         else:
