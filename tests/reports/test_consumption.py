@@ -187,3 +187,24 @@ def test_momentary_values_are_means(meter):
 def test_an_unknown_register_is_refused(meter):
     with pytest.raises(ValueError, match="no register"):
         consumption(spans_of_meter(meter.pk), "energy", "hour", START, START + HOUR)
+
+
+def test_a_roll_over_is_marked_and_counted_at_every_step_of_time(meter):
+    first, end = START - timedelta(days=1), START + timedelta(days=29)  # September
+    values = [8_000_000, 9_999_970, 9_999_990, 5, 2_000_000]  # seven digits, as the family has them
+    store(meter, values, start=first, step=timedelta(days=5), late=0)
+    store(meter, [2_100_000], start=end, late=0)
+    for unit in ("hour", "day", "month"):
+        rows = consumption(spans_of_meter(meter.pk), "energy_heat_kwh", unit, first, end).rows
+        assert any("rolled_over" in row.marks for row in rows), unit
+        assert not any("backwards" in row.marks for row in rows), unit
+    assert [float(row.amount) for row in rows] == [4_100_000], "of which the borders alone know nothing"
+
+
+def test_a_step_backwards_inside_an_interval_is_marked_though_its_ends_go_up(meter):
+    store(meter, [100, 200, 50, 400], step=timedelta(days=3))
+    for unit in ("hour", "day", "month", "year"):
+        rows = consumption(
+            spans_of_meter(meter.pk), "energy_heat_kwh", unit, START, START + timedelta(days=9)
+        ).rows
+        assert any("backwards" in row.marks for row in rows), unit

@@ -74,9 +74,10 @@ def test_editing_keeps_what_is_kept_and_notes_the_change(north, sign_in):
     own = reverse("receiver_edit", args=[north.collector.pk])
     form = client.get(own).context["form"]
     assert form.initial == {
-        "name": "Nordby torn", "driver": "im871a", "where": "/dev/ttyNordby", "link_mode": "c1t1"
+        "name": "Nordby torn", "driver": "im871a", "where": "/dev/ttyNordby", "link_mode": "c1t1",
+        "system": "WGS 84", "north": None, "east": None,
     }  # fmt: skip
-    assert client.post(own, form.initial | {"name": "Tornet"}).status_code == 302
+    assert client.post(own, form.initial | {"name": "Tornet", "north": "", "east": ""}).status_code == 302
     north.collector.refresh_from_db()
     assert (north.collector.name, north.collector.spec) == ("Tornet", "im871a:/dev/ttyNordby")
     assert AuditEvent.objects.get(event="receivers.changed").detail == {"name": ["Nordby torn", "Tornet"]}

@@ -27,7 +27,7 @@ LOOK: Final[dict[str, set[str]]] = {
         "meter_telegrams", "meter_telegram", "meter_case", "map", "map_meters", "map_listed", "map_lines", "map_heard",
         "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
         "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
-        "consumption_report", "consumption_report_file", "compare", "compare_file", "water_loss", "water_loss_file",
+        "consumption_report", "consumption_report_file", "consumption_report_map", "consumption_report_map_meters", "compare", "compare_file", "water_loss", "water_loss_file",
         "saved_reports", "meter_report", "point_report", "customer_report", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
         "billing_corrections_file", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
     },

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from avlas.decode.families import as_sent, canonical, named
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import formats
-from avlas.meters.models import Installation, Meter, Quality
+from avlas.meters.models import Installation, Kind, Meter, Quality
 from avlas.reports.calc.borders import STANDARD_TIME, Unit, borders
 from avlas.reports.calc.judgement import (
     BACKWARDS,
@@ -221,6 +221,7 @@ def _of_span(span: Span, register: str, edges: np.ndarray, *, counter: bool) -> 
     clipped[(edges > now) & (clipped > last)] = max(last, low)
     found = values_at(readings.series, clipped)
     _differences(found, readings, register, specs, clipped, part, span.meter_id)
+    _mark_steps_down(found, readings, register, specs, clipped, part, span.meter_id)
     if register == "energy_heat_kwh":
         step = max((formats.resolution(spec, register) for spec in specs.values()), default=0.0)
         _mark_contradictions(span.meter_id, np.diff(found.value), step, clipped, part)
@@ -342,6 +343,41 @@ def _differences(
             part.amounts[number] = amount + float(tops[number])
         else:
             part.amounts[number] = _exact(found, readings, register, specs, number, amount)
+
+
+def _mark_steps_down(
+    found: ValuesAt,
+    readings: _Readings,
+    register: str,
+    specs: dict[int, str],
+    edges: np.ndarray,
+    part: _Part,
+    meter_id: int,
+) -> None:
+    """Find roll-overs and steps backwards within intervals: between its borders alone a month may hide them.
+
+    Only what was heard is looked at, whose moments are sure. An interval whose borders go down is counted after all
+    when nothing but roll-overs lies within.
+    """
+    live = np.flatnonzero(readings.series.kind == Kind.LIVE)
+    at, value = readings.series.at[live], readings.series.value[live]
+    step = max((formats.resolution(spec, register) for spec in specs.values()), default=0.0)
+    down = np.flatnonzero(np.diff(value) < -1.5 * step)
+    if not down.size:
+        return
+    tops = _modulus(meter_id, register, specs, value[down])
+    verdict = counter_step(value[down], value[down + 1], tops, np.full(len(down), np.nan))
+    place = np.searchsorted(edges, at[down + 1], "left") - 1
+    for number in np.unique(place[(place >= 0) & (place < len(part.marks))]).tolist():
+        here = place == number
+        marks = part.marks[number]
+        if (verdict[here] != ROLLED_OVER).any():
+            marks.add("backwards")
+            continue
+        if part.amounts[number] is None and "backwards" in marks:
+            marks.discard("backwards")
+            part.amounts[number] = float(found.value[number + 1] - found.value[number] + tops[here].sum())
+        marks.add("rolled_over")
 
 
 def _exact(

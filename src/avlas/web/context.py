@@ -101,7 +101,7 @@ SECTIONS = (
         "chart",
         (
             Entry("heat_report", _("Heat reports"), ("heat_levels",)),
-            Entry("consumption_report", _("Consumption reports")),
+            Entry("consumption_report", _("Consumption reports"), ("consumption_report_map",)),
             Entry("compare", _("Data comparison")),
             Entry("performance", _("Reading performance"), ("performance_level",)),
             Entry("water_loss", _("Water loss analysis")),

@@ -138,6 +138,12 @@ urlpatterns = [
     path("analysis/heat/file/", heat_report.heat_file, name="heat_report_file"),
     path("analysis/heat/levels/", heat_report.heat_levels, name="heat_levels"),
     path("analysis/consumption/", consumption_report.consumption, name="consumption_report"),
+    path("analysis/consumption/map/", consumption_report.consumption_map, name="consumption_report_map"),
+    path(
+        "analysis/consumption/map/meters/",
+        consumption_report.consumption_map_meters,
+        name="consumption_report_map_meters",
+    ),
     path("analysis/consumption/file/", consumption_report.consumption_file, name="consumption_report_file"),
     path("analysis/compare/", compare.compare, name="compare"),
     path("analysis/compare/file/", compare.compare_file, name="compare_file"),

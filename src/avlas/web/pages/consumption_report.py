@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from avlas.meters import groups
 from avlas.reports.calc.shown_in import ShownIn, shown_in
 from avlas.reports.totals import MORE, REGISTERS, TESTS, UNKNOWN, ZERO, consumption_report, fitting, total
 from avlas.reports.virtual_use import virtual_use
 from avlas.web import formats, words
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
+from avlas.web.pages import meter_map
 from avlas.web.pages.access import PageRequest, page
 from avlas.web.report_files import ReportTable, report_file
 from avlas.web.report_period import ReportPeriod, asked_period
@@ -259,6 +263,53 @@ def consumption(request: PageRequest) -> HttpResponse:
             "narrowed": bool(choice.wanted.words or choice.medium or choice.filters),
         }
     return render(request, "pages/consumption_report.html", data)
+
+
+@page()
+def consumption_map(request: PageRequest) -> HttpResponse:
+    """The report's rows as they fit, on the map: who uses most, nothing, or what nobody knows."""
+    choice = _choice(request)
+    address = f"{reverse('consumption_report_map_meters')}?{request.GET.urlencode()}"
+    own = groups.own(request.utility.pk)
+    data = {
+        "choice": choice,
+        "column": COLUMNS[choice.of],
+        "own_groups": [(groups.choice_of(one), one.name) for one in own],
+        "told": meter_map.told(request, address),
+        **context(request, choice.group, choice.period),
+    }
+    response = render(request, "pages/consumption_map.html", data)
+    meter_map.let_tiles_through(response, request.utility.map_tiles)
+    return response
+
+
+@page()
+def consumption_map_meters(request: PageRequest) -> HttpResponse:
+    """The positions of the report's meters, packed; looks by what they used (see ``looks``)."""
+    choice = _choice(request)
+    found = _report(choice)
+    every = meter_map.positions(request.utility.pk, choice.group.value, datetime.now(UTC))
+    rows = np.zeros(0, np.int64) if found is None else _fitting(found, choice)
+    ids = np.array([found.who[row].meter_id for row in rows.tolist()] if found else [], np.int64)
+    amount = found.used.amount[COLUMNS[choice.of].code][rows] if found else np.zeros(0)
+    look_of = dict(zip(ids.tolist(), looks(amount).tolist(), strict=True))
+    shown = np.isin(every.ids, ids)
+    drawn = np.array([look_of[one] for one in every.ids[shown].tolist()], np.uint8)
+    order = np.argsort(drawn, kind="stable")  # the largest on top
+    places = meter_map.Positions(every.ids[shown][order], every.places[shown][order], drawn[order])
+    response = HttpResponse(places.packed(), content_type="application/octet-stream")
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def looks(amount: np.ndarray) -> np.ndarray:
+    """How meters are drawn by what they used: the highest tenth ALARM, nothing or unknown MISSING, others READ."""
+    found = np.full(len(amount), meter_map.READ, np.uint8)
+    known = amount[~np.isnan(amount) & (amount > 0)]
+    if len(known):
+        found[amount >= np.quantile(known, 0.9)] = meter_map.ALARM
+    found[np.isnan(amount) | (amount <= 0)] = meter_map.MISSING
+    return found
 
 
 @page()

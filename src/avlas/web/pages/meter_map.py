@@ -106,17 +106,15 @@ def main_maker(utility_id: int) -> str:
     return str(found[0]) if found else ""
 
 
-@page()
-def map_page(request: PageRequest) -> HttpResponse:
-    """The map with its legend and the choice of group."""
-    chosen = _chosen(request)
-    told = {
+def told(request: PageRequest, meters_address: str) -> dict[str, Any]:
+    """What the map's script is told; ``meters_address`` gives the positions."""
+    return {
         "urls": {
             "maplibre": static("modules/maplibre-gl/maplibre-gl.mjs"),
             "worker": static("modules/maplibre-gl/maplibre-gl-worker.mjs"),
             "pmtiles": static("modules/pmtiles/pmtiles.js"),
             "world": static("avlas/world.json"),
-            "meters": f"{reverse('map_meters')}?group={chosen}",
+            "meters": meters_address,
             "listed": reverse("map_listed"),
             "lines": reverse("map_lines") if map_files.lines_path(request.utility.slug).exists() else "",
         },
@@ -164,18 +162,24 @@ def map_page(request: PageRequest) -> HttpResponse:
         "language": formats.language(),
         "show": request.GET.get("meter", ""),
     }
+
+
+@page()
+def map_page(request: PageRequest) -> HttpResponse:
+    """The map with its legend and the choice of group."""
+    chosen = _chosen(request)
     response = render(
         request,
         "pages/map.html",
         {
-            "told": told,
+            "told": told(request, f"{reverse('map_meters')}?group={chosen}"),
             "chosen": chosen,
             "choices": groups.choices(request.utility.pk),
             "own_groups": [(groups.choice_of(one), one.name) for one in groups.own(request.utility.pk)],
             "placeless": _placeless(request, chosen),
         },
     )
-    _let_tiles_through(response, request.utility.map_tiles)
+    let_tiles_through(response, request.utility.map_tiles)
     return response
 
 
@@ -193,7 +197,7 @@ def _placeless(request: PageRequest, chosen: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _let_tiles_through(response: HttpResponse, address: str) -> None:
+def let_tiles_through(response: HttpResponse, address: str) -> None:
     """The content policy for this page: MapLibre's worker, and the tile server of the settings if there is one."""
     allowed: dict[str, Any] = {"worker-src": ["'self'", "blob:"], "img-src": ["blob:"]}
     if address:

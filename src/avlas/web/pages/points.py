@@ -23,17 +23,15 @@ from avlas.web.consumption_shown import consumption_of
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
-from avlas.web.pages.fields import FloatNumberField
 from avlas.web.pages.meter_edit import MANAGE, POINT_COLUMNS, who
 from avlas.web.pages.photos import newest as newest_photos
+from avlas.web.pages.position import WGS84, PositionForm
 from avlas.web.pages.search import holding
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
     from django.utils.functional import Promise
 
-WGS84: Final = "WGS 84"
-NORDIC_DEGREES: Final = ((53.0, 72.0), (4.0, 33.0))  # latitudes, longitudes
 SORTS: Final[dict[str, tuple[Promise, tuple[str, ...]]]] = {
     "address": (gettext_lazy("Address"), ("address", "facility_id")),
     "city": (gettext_lazy("City"), ("city", "address")),
@@ -43,8 +41,8 @@ VISIT: Final = ("door_code", "key_place", "contact", "warning")
 """For who goes there; never shown without the permission to manage devices and customers."""
 
 
-class PointForm(EditForm):
-    """A metering point. ``position`` is there once the form is valid: (latitude, longitude) or None."""
+class PointForm(PositionForm, EditForm):
+    """A metering point."""
 
     facility_id = forms.CharField(label=gettext_lazy("Facility id"), max_length=40)
     address = forms.CharField(label=gettext_lazy("Address"), max_length=200, required=False)
@@ -57,13 +55,6 @@ class PointForm(EditForm):
         required=False,
         help_text=gettext_lazy("As in the land register, for example Ekorren 7."),
     )
-    system = forms.ChoiceField(
-        label=gettext_lazy("Coordinates in"),
-        choices=[(name, name) for name in (WGS84, *SYSTEMS)],
-        required=False,
-    )
-    north = FloatNumberField(label=gettext_lazy("North (latitude)"), required=False)
-    east = FloatNumberField(label=gettext_lazy("East (longitude)"), required=False)
     door_code = forms.CharField(label=gettext_lazy("Door code"), max_length=40, required=False)
     key_place = forms.CharField(label=gettext_lazy("Where the key is"), max_length=120, required=False)
     contact = forms.CharField(
@@ -84,7 +75,6 @@ class PointForm(EditForm):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._request, self._own = request, own
-        self.position: tuple[float, float] | None = None
 
     def clean_facility_id(self) -> str:
         """An id that is not taken."""
@@ -95,33 +85,6 @@ class PointForm(EditForm):
         if there.exists():
             raise forms.ValidationError(_("There is a metering point with this facility id already."))
         return name
-
-    def clean(self) -> dict[str, Any]:
-        """Turn the coordinates into degrees."""
-        data = super().clean()
-        if "north" in self.errors or "east" in self.errors:
-            return data
-        north, east, system = data.get("north"), data.get("east"), data.get("system")
-        if north is None and east is None:
-            return data
-        if north is None or east is None:
-            self.add_error("north" if north is None else "east", _("Both coordinates are needed, or none."))
-            return data
-        try:
-            place = SYSTEMS[system].to_degrees(north, east) if system in SYSTEMS else (north, east)
-        except ValueError:
-            place = (0.0, 0.0)
-        (south, top), (west, right) = NORDIC_DEGREES
-        if not (south <= place[0] <= top and west <= place[1] <= right):
-            self.add_error(
-                "north",
-                _(
-                    "This is far outside the Nordic countries. Are north and east swapped, or is it another system?"
-                ),
-            )
-            return data
-        self.position = (round(place[0], 7), round(place[1], 7))
-        return data
 
     @property
     def row_values(self) -> dict[str, Any]:

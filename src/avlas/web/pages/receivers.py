@@ -23,6 +23,7 @@ from avlas.meters.models import Collector, Telegram
 from avlas.meters.receiver_silence import silent_receivers
 from avlas.system.models import Permission
 from avlas.web.pages.access import PageRequest, find, page, record, rows
+from avlas.web.pages.position import WGS84, PositionForm
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -104,8 +105,8 @@ def serial_ports() -> list[str]:
     return [str(path) for pattern in _PORTS for path in sorted(Path("/").glob(pattern.removeprefix("/")))]
 
 
-class ReceiverForm(forms.Form):
-    """A receiver: name, kind, where it is, and what it listens for."""
+class ReceiverForm(PositionForm):
+    """A receiver: name, kind, where it is connected, what it listens for, and where its aerial stands."""
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -236,6 +237,9 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
         "driver": driver,
         "where": where.removeprefix("tcp://"),
         "link_mode": own.link_mode,
+        "system": WGS84,
+        "north": own.latitude,
+        "east": own.longitude,
     }
     form = ReceiverForm(request.POST or None, request=request, own=own, initial=first)
     if request.method == "POST" and form.is_valid():
@@ -256,7 +260,14 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
 
 def _values(form: ReceiverForm) -> dict[str, Any]:
     data = form.cleaned_data
-    return {"name": data["name"], "spec": data["spec"], "link_mode": data["link_mode"]}
+    latitude, longitude = form.position or (None, None)
+    return {
+        "name": data["name"],
+        "spec": data["spec"],
+        "link_mode": data["link_mode"],
+        "latitude": latitude,
+        "longitude": longitude,
+    }
 
 
 @page(view=Permission.SYSTEM_CONFIGURATION, change=Permission.SYSTEM_CONFIGURATION)
