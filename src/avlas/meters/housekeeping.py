@@ -20,7 +20,8 @@ _CHUNK = 5000
 def tidy(now: datetime | None = None) -> dict[str, int]:
     """Forget strangers of whom nothing came in for 24 hours and old raw telegrams; make the coming months' partitions.
 
-    How long raw telegrams stay is each utility's setting. Gives how many rows each part concerned. Works in short transactions; running it twice changes nothing.
+    How long raw telegrams stay is each utility's setting. Gives how many rows each part concerned. Works in short
+    transactions; running it twice changes nothing.
     """
     now = now or datetime.now(UTC)
     silent_since = int((now - timedelta(hours=STRANGERS_HOURS)).timestamp())
