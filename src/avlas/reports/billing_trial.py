@@ -62,7 +62,10 @@ class Trial:
 def trial(members: Members, month: Basis) -> Trial:
     """Compare a month that ``basis`` gave."""
     last_month = basis(members, _months_before(month.start, 1), month.start)
-    last_year = basis(members, _months_before(month.start, 12), _months_before(month.end, 12))
+    year_end = max(
+        _months_before(month.end, 12), _months_before(month.start, 11)
+    )  # of days: their whole month
+    last_year = basis(members, _months_before(month.start, 12), year_end)
     amount = month.amounts
     before, year = (_of_same_rows(month, other) for other in (last_month, last_year))
     by_year, by_month = (expected(amount, earlier, month.main) for earlier in (year, before))

@@ -98,6 +98,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "keys.added": _("Entered a meter key"),
     "keys.imported": _("Imported meter keys"),
     "keys.removed": _("Removed a meter key"),
+    "keys.tested": _("Tried a meter key"),
     "keys.rotated": _("Sealed all keys anew"),
     "mail.server_changed": _("Changed the mail server"),
     "messages.sent_again": _("Sent a message again"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import F, Q
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -17,7 +18,7 @@ from avlas.meters.key_text import LIMIT_BYTES, KeyFileError, parse_key, parse_ma
 from avlas.meters.models import Key, MeterState, State
 from avlas.system.models import Permission
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
-from avlas.web.pages.access import PageRequest, computer, find, page, rows
+from avlas.web.pages.access import PageRequest, computer, find, page, record, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,6 +207,7 @@ def add(request: PageRequest) -> HttpResponse:
                 test = meter_keys.try_key(
                     request.utility.pk, data["number"], parse_key(data["key"]), data["maker"].upper()
                 )
+                _record_test(request, f"{data['maker'].upper()}{data['number']}", test)
             else:
                 stored = meter_keys.add(
                     request.utility, data["number"], data["key"], _who(request), data["maker"]
@@ -226,6 +228,12 @@ def _added_text(stored: meter_keys.Stored) -> str:
     return _("The key is added.")
 
 
+def _record_test(request: PageRequest, name: str, found: meter_keys.KeyTest) -> None:
+    """Trying a key tells whether it is right: that is written down, the key is not."""
+    with transaction.atomic():
+        record(request, "keys.tested", target=name, detail={"opens": found.opens, "wrong": found.wrong})
+
+
 @page(view=MANAGE, change=MANAGE)
 def test(request: PageRequest, pk: int) -> HttpResponse:
     """Try a kept key on telegrams already heard."""
@@ -235,6 +243,7 @@ def test(request: PageRequest, pk: int) -> HttpResponse:
         found = meter_keys.try_key(
             request.utility.pk, key.identification, meter_keys.open_key(key), key.manufacturer
         )
+        _record_test(request, name, found)
         if found.opens:
             text = ngettext(
                 "The key of %(name)s opens %(opens)d telegram; %(wrong)d it does not open.",

@@ -154,7 +154,10 @@ _PARTS: Final = (
     (gettext_lazy("Signing in"), "", _SIGN_IN),
     (
         gettext_lazy("How long things are kept"),
-        gettext_lazy("What is billed, exchanges, and what is typed in are kept for ever."),
+        gettext_lazy(
+            "Only what the network collected is thinned to one a day: what was typed in, and readings at exchanges, "
+            "stay whole until the years are over."
+        ),
         _KEPT,
     ),
     (
