@@ -620,3 +620,4 @@ class Telegram(models.Model):
 
 
 from avlas.meters.journal import Journal as Journal  # noqa: E402, PLC0414 - a module of its own, known to Django from here
+from avlas.meters.waiting_surplus import WaitingSurplus as WaitingSurplus  # noqa: E402, PLC0414

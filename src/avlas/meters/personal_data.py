@@ -82,6 +82,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.ReadingConflict": "register",
         "meters.ReceiverHour": "signals",
         "meters.RevisionRule": "kind",
+        "meters.WaitingSurplus": "body",  # addresses and moments
         "reports.SavedReport": "kind name note settings",
         "system.ApiToken": "name prefix hash scopes",
         "system.AuditEvent": "event",
