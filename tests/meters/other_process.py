@@ -95,6 +95,21 @@ def take_in(
     return "done"
 
 
+def take_in_waiting(tell: Callable[[Any], None], collector_id: int, batches: list[Batch]) -> str:
+    """Take in batches, surplus of however few meters waiting a moment."""
+    from avlas.meters import surplus
+
+    surplus.MANY, surplus.LATER_SECONDS = 1, 0.02
+    return take_in(tell, collector_id, batches, 0)
+
+
+def add_what_waits(tell: Callable[[Any], None]) -> int:
+    """Add the surplus that still waits."""
+    from avlas.meters import surplus
+
+    return surplus.add_all()
+
+
 def delete_old(tell: Callable[[Any], None], rows: int, rounds: int) -> str:
     """Make ``rows`` raw telegrams of long ago, and delete them as retention does; again and again."""
     from avlas.meters import housekeeping

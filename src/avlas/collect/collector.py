@@ -28,7 +28,7 @@ from avlas.collect import put_aside, texts
 from avlas.collect.drivers.heard import Notice
 from avlas.collect.receiver import Receiver
 from avlas.collect.spec import SpecError, parse_spec
-from avlas.meters import receiver_hours
+from avlas.meters import receiver_hours, surplus
 from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
 from avlas.meters.models import Collector, Source
 from avlas.meters.pace import Pace
@@ -491,9 +491,12 @@ async def collect(only: Sequence[int] | None = None, *, on_idle: Callable[[], No
                 await asyncio.wait_for(stopping.wait(), LOOK_FOR_CHANGES)
             with contextlib.suppress(Error):  # the collectors tell that the database is away
                 wanted = await database.run(load_entries, only)
+                await database.run(surplus.add_all)
     finally:
         _adjust(running, [], database)
         await asyncio.gather(*(task for _, task in running.values()), return_exceptions=True)
+        with contextlib.suppress(Error):
+            await database.run(surplus.add_all)
         await database.close()
 
 

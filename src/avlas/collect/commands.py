@@ -201,6 +201,7 @@ def run_import(args: argparse.Namespace) -> int:
     import django
 
     django.setup()
+    from avlas.meters import surplus
     from avlas.system.secrets import check_master_key
     from avlas.system.terminal import chosen_utility, terminal_language
 
@@ -212,6 +213,7 @@ def run_import(args: argparse.Namespace) -> int:
         work = Import(patiently(lambda: _import_collector(utility)))
         for path in args.files:
             work.file(path, heard_at)
+        patiently(surplus.add_all)
         work.summary()
     return 0 if work.result.telegrams else 1
 

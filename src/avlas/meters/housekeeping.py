@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
-from avlas.meters import journal
+from avlas.meters import journal, surplus
 from avlas.meters.ddl import ensure_partitions
 from avlas.meters.retention import months_before
 from avlas.system.models import Utility
@@ -24,6 +24,7 @@ def tidy(now: datetime | None = None) -> dict[str, int]:
     transactions; running it twice changes nothing.
     """
     now = now or datetime.now(UTC)
+    surplus.add_all()
     silent_since = int((now - timedelta(hours=STRANGERS_HOURS)).timestamp())
     strangers = _delete(
         "DELETE FROM meters_meterstate WHERE id IN (SELECT id FROM meters_meterstate"

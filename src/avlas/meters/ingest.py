@@ -11,19 +11,30 @@ from __future__ import annotations
 
 import gc
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db import IntegrityError, connection, transaction
-from django.db.models import DateTimeField, F, Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from avlas.decode.batch import NONE, SECURITY_NAMES, Headers, address_of, headers
-from avlas.meters import column_store, fragments, layouts, logged, pulse_inputs, retro, slots, states, steps
+from avlas.meters import (
+    column_store,
+    fragments,
+    layouts,
+    logged,
+    pulse_inputs,
+    retro,
+    slots,
+    states,
+    steps,
+    surplus,
+)
 from avlas.meters.directory import Directory, current_generation
+from avlas.meters.hearing import Hearing
 from avlas.meters.journal import Written
 from avlas.meters.judge import CLOCK_WRONG_SECONDS, DAY, Judged
 from avlas.meters.logged import LoggedColumns
@@ -96,6 +107,9 @@ def ingest(telegrams: TelegramBatch) -> IngestResult:
     result, layouts_learnt = _judge_and_store(telegrams, heads, utility_id)
     if layouts_learnt and not telegrams.again:
         retro.decode_new_layouts()
+    if surplus.is_due(utility_id):
+        with suppress(OperationalError):  # the batch is stored; what waits, waits on
+            surplus.add(utility_id)
     _leave_alone_what_is_loaded()
     return result
 
@@ -117,6 +131,7 @@ class _Judgement:
     owned: Owned
     ordinary: Ordinary
     careful: Judged | None  # None: nothing is out of the ordinary
+    can_wait: np.ndarray  # bool: rows that change no state now, see surplus.py
     store: Layouts
     moment: object  # of the database, when judging began
 
@@ -127,7 +142,8 @@ class _Judgement:
         store = layouts.current()
         ordinary = Ordinary(owned, store)
         careful = Judged(owned, ordinary, store) if ordinary.careful.any() else None
-        return cls(owned, ordinary, careful, store, moment)
+        can_wait = surplus.can_wait(utility_id, owned.handle, ordinary.surplus)
+        return cls(owned, ordinary, careful, can_wait, store, moment)
 
     def is_current(self) -> bool:
         """Whether nobody else has committed anything since judging began. False: somebody may have."""
@@ -169,7 +185,7 @@ def _judge_and_store(telegrams: TelegramBatch, heads: Headers, utility_id: int) 
 
 
 class _Locked:
-    """The addresses and meters of a batch are held, so that no other process stores for them meanwhile.
+    """The addresses and meters a batch changes are held, so that no other process stores for them meanwhile.
 
     Everyone locks in this order, each kind by its number: so nobody waits for one who waits for him. ``handles``
     are the addresses heard (rising), ``of_row`` says for each row with an address (``heard``) which of them it is.
@@ -177,13 +193,15 @@ class _Locked:
 
     def __init__(self, judgement: _Judgement) -> None:
         owned, careful = judgement.owned, judgement.careful
-        self.heard = np.flatnonzero(owned.handle >= 0)
+        self.heard = np.flatnonzero((owned.handle >= 0) & ~judgement.can_wait)
         self.handles, self.of_row = np.unique(owned.handle[self.heard], return_inverse=True)
         self.first_heard_at = np.full(len(self.handles), np.iinfo(np.int64).max)
         np.minimum.at(self.first_heard_at, self.of_row, owned.heard_at[self.heard])
         known = judgement.ordinary.state_rows
         if known is not None and connection.vendor == "sqlite" and not judgement.is_current():
             known = None
+        if known is not None:
+            known = known.of_handles(self.handles)
         self.rows = states.lock(owned.directory, self.handles, self.first_heard_at, known)
         slots.lock_meters({*judgement.ordinary.meter_ids.tolist(), *(careful.meter_ids if careful else ())})
 
@@ -202,6 +220,7 @@ def _store(judgement: _Judgement, locked: _Locked) -> tuple[IngestResult, bool]:
     result = IngestResult(telegrams=len(owned.handle))
     result.states[State.DAMAGED] += len(owned.heads.problems)
     _count_ordinary(judgement, locked, kept, result)
+    surplus.keep(owned, np.flatnonzero(judgement.can_wait))
     sightings = _sightings(judgement, result)
     states.write_states(
         owned.directory.utility_id, telegrams.collector_id, sightings, careful.fresh if careful else {},
@@ -211,13 +230,20 @@ def _store(judgement: _Judgement, locked: _Locked) -> tuple[IngestResult, bool]:
     written.append()
     learnt = layouts.keep(judgement.store)
     if not telegrams.again:
-        last = Value(datetime.fromtimestamp(float(telegrams.heard_at.max()), UTC), DateTimeField())
-        Collector.objects.filter(pk=telegrams.collector_id).update(
-            telegrams=F("telegrams") + len(telegrams.frames),
-            damaged=F("damaged") + len(owned.heads.problems),
-            last_heard_at=Greatest(Coalesce(F("last_heard_at"), last), last),
-        )
+        _count_for_collector(telegrams, len(owned.heads.problems))
     return result, learnt
+
+
+def _count_for_collector(telegrams: TelegramBatch, damaged: int) -> None:
+    """Note what a collector heard (plain SQL: the ORM would take longer than the database)."""
+    last = datetime.fromtimestamp(float(telegrams.heard_at.max()), UTC)
+    moment = connection.ops.adapt_datetimefield_value(last)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE meters_collector SET telegrams = telegrams + %s, damaged = damaged + %s,"
+            " last_heard_at = CASE WHEN last_heard_at > %s THEN last_heard_at ELSE %s END WHERE id = %s",
+            [len(telegrams.frames), damaged, moment, moment, telegrams.collector_id],
+        )
 
 
 def _ordinary_telegrams(judgement: _Judgement) -> Kept:
@@ -277,19 +303,17 @@ def _count_ordinary(judgement: _Judgement, locked: _Locked, kept: Kept, result: 
     columns = ordinary.columns
     mine = ordinary.surplus.copy()
     mine[ordinary.rows] = True
-    rows = np.flatnonzero(mine)
-    if not rows.size:
-        return
     result.surplus += int(ordinary.surplus.sum())
     result.states[State.READ] += len(kept)
-    result.meters |= set(np.unique(owned.meter_id[rows]).tolist())
+    result.meters |= set(np.unique(owned.meter_id[mine]).tolist())
+    rows = np.flatnonzero(mine & ~judgement.can_wait)
+    if not rows.size:
+        return
     which = np.full(len(owned.handle), -1, np.int64)
     which[locked.heard] = locked.of_row
-    order = rows[np.lexsort((owned.heard_at[rows], which[rows]))]
-    last = order[np.flatnonzero(np.append(which[order][1:] != which[order][:-1], True))]
-    address = which[last]  # one a handle, rising
+    heard = Hearing.of(owned, rows, which[rows])
+    address = heard.key  # one a handle, rising
     count = len(locked.handles)
-    heard = np.bincount(which[rows], minlength=count)[address]
     read_address = which[ordinary.rows]
     read = np.bincount(read_address, minlength=count)[address]
     empty = np.full(count, NONE, np.int64)
@@ -316,18 +340,13 @@ def _count_ordinary(judgement: _Judgement, locked: _Locked, kept: Kept, result: 
     fresh[0][at], fresh[1][at], fresh[2][at] = (
         ordinary.fresh.secured, ordinary.fresh.counter, ordinary.fresh.counter_at,
     )  # fmt: skip
-    given = locked.rows.meter_id[address] != owned.meter_id[last]
+    meter_id = owned.directory.meter_id[locked.handles[address]]
+    given = locked.rows.meter_id[address] != meter_id
     by_another = locked.rows.collector_id[address] != owned.telegrams.collector_id
-    slot = np.full(count, NONE, np.int64)
-    slot[address] = owned.slot_at[last]
-    latest_slot = rows[owned.slot_at[rows] == slot[which[rows]]]
-    strongest = np.full(count, np.nan)
-    np.fmax.at(strongest, which[latest_slot], owned.telegrams.rssi_dbm[latest_slot])
     read_at = np.where(latest >= 0, kept.heard_at[latest] if len(kept) else NONE, NONE)
     Sightings(
-        locked.rows.id[address], owned.meter_id[last], given, by_another, heard, heard - read,
-        locked.first_heard_at[address], owned.heard_at[last], owned.slot_at[last],
-        owned.slot_at[last] + owned.directory.slot_seconds[owned.handle[last]], strongest[address], read,
+        locked.rows.id[address], meter_id, given, by_another, heard.heard, heard.heard - read,
+        heard.first_heard_at, heard.last_heard_at, heard.slot, heard.next_slot, heard.rssi_dbm, read,
         read_at[address],
         names[0, address].tolist(), names[1, address].tolist(), names[2, address].tolist(), info[address],
         info_at[address], clock_error[address], *(one[address] for one in fresh),

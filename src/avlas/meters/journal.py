@@ -143,19 +143,21 @@ class Written:
         if not self._readings and not self._events:
             return
         body = _pack(_distinct(self._readings), _distinct(self._events))
-        if connection.vendor != "postgresql":
-            Journal.objects.create(utility_id=self.utility_id, written_at=int(time.time()), body=body)
-            return
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT pg_advisory_xact_lock_shared({_MARK} | {_LAST_DRAWN})"
-                f" WHERE NOT EXISTS ({_KEYS} AND pid = pg_backend_pid())"
-            )
+        pg = connection.vendor == "postgresql"
+        with (
+            connection.cursor() as cursor
+        ):  # written with every batch: the ORM would take longer than the database
+            if pg:
+                cursor.execute(
+                    f"SELECT pg_advisory_xact_lock_shared({_MARK} | {_LAST_DRAWN})"
+                    f" WHERE NOT EXISTS ({_KEYS} AND pid = pg_backend_pid())"
+                )
             cursor.execute(
                 f"INSERT INTO {Journal._meta.db_table} (utility_id, written_at, body) VALUES (%s, %s, %s)",  # noqa: SLF001
                 [self.utility_id, int(time.time()), body],
             )
-            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(self.utility_id)])
+            if pg:
+                cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(self.utility_id)])
 
 
 def newest() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from django.db.models import Count, Sum
+from django.db import connection
 
 from avlas.decode.compact import Layouts
 from avlas.decode.types import Layout
@@ -71,8 +71,10 @@ def forget() -> None:
 
 
 def _database_mark() -> tuple[int, int]:
-    found = LearntLayout.objects.aggregate(count=Count("id"), seen=Sum("seen"))
-    return found["count"], found["seen"] or 0
+    with connection.cursor() as cursor:  # asked with every batch: the ORM would take longer than the database
+        cursor.execute("SELECT COUNT(*), COALESCE(SUM(seen), 0) FROM meters_learntlayout")
+        count, seen = cursor.fetchone()
+    return count, seen
 
 
 def _key(layout: Layout) -> tuple[str, int, int, int]:

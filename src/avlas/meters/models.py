@@ -619,11 +619,13 @@ class Telegram(models.Model):
         db_table = "telegram"
 
 
-from avlas.meters.billed import BilledAmount as BilledAmount  # noqa: E402, PLC0414 - modules of their own, known to
-from avlas.meters.billed import BillingMonth as BillingMonth  # noqa: E402, PLC0414 - Django from here
+# tables that have modules of their own, known to Django from here
+from avlas.meters.billed import BilledAmount as BilledAmount  # noqa: E402, PLC0414
+from avlas.meters.billed import BillingMonth as BillingMonth  # noqa: E402, PLC0414
 from avlas.meters.journal import Journal as Journal  # noqa: E402, PLC0414
-from avlas.meters.photo import Photo as Photo  # noqa: E402, PLC0414 - a table of its own module
-from avlas.meters.point_part import PointPart as PointPart  # noqa: E402, PLC0414 - a table of its own module
-from avlas.meters.pulse_input import PulseInput as PulseInput  # noqa: E402, PLC0414 - a table of its own module
-from avlas.meters.sent_reports import SentReport as SentReport  # noqa: E402, PLC0414 - a table of its own module
+from avlas.meters.photo import Photo as Photo  # noqa: E402, PLC0414
+from avlas.meters.point_part import PointPart as PointPart  # noqa: E402, PLC0414
+from avlas.meters.pulse_input import PulseInput as PulseInput  # noqa: E402, PLC0414
+from avlas.meters.sent_reports import SentReport as SentReport  # noqa: E402, PLC0414
 from avlas.meters.thinned import ThinnedMonth as ThinnedMonth  # noqa: E402, PLC0414
+from avlas.meters.waiting_surplus import WaitingSurplus as WaitingSurplus  # noqa: E402, PLC0414

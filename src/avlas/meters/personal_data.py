@@ -92,6 +92,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.RevisionRule": "kind",
         "reports.KeptPerformance": "expected received",
         "meters.SentReport": "language",
+        "meters.WaitingSurplus": "body",  # addresses and moments
         "reports.SavedReport": "kind name note settings",
         "system.Attachment": "name media_type",
         "system.ApiToken": "name prefix hash scopes",

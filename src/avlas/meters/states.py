@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from avlas.decode.types import Address
     from avlas.meters.directory import Directory
+    from avlas.meters.hearing import Hearing
 
 _ROADS_APART_SECONDS = 900  # so late another road may bring a telegram without being suspected
 _RECENT = 3
@@ -277,6 +278,23 @@ class Rows:
         all_[_LOCKED_INTEGERS.index("counter")] = all_[_LOCKED_INTEGERS.index("counter_at")] = NONE
         all_[:, at] = columns
         return cls(all_[0], Freshnesses(handles, *all_[1:4]), all_[4], all_[5])
+
+    def of_handles(self, handles: np.ndarray) -> Rows:
+        """Those of some of the addresses (all must be here; rising)."""
+        at = np.searchsorted(self.freshnesses.handle, handles)
+        return Rows(self.id[at], self.freshnesses.of(handles), self.meter_id[at], self.collector_id[at])
+
+
+def add_surplus(directory: Directory, rows: Rows, heard: Hearing, collector_id: int) -> None:
+    """Add surplus of some addresses to their rows (locked). ``heard.key``: their handles, as in ``rows``."""
+    count = len(heard.key)
+    meter_id = directory.meter_id[heard.key]
+    nothing, zero, texts = np.full(count, NONE, np.int64), np.zeros(count, np.int64), [""] * count
+    Sightings(
+        rows.id, meter_id, (meter_id > 0) & (rows.meter_id != meter_id), rows.collector_id != collector_id,
+        heard.heard, heard.heard, heard.first_heard_at, heard.last_heard_at, heard.slot, heard.next_slot,
+        heard.rssi_dbm, zero, nothing, texts, texts, texts, nothing, nothing, nothing, nothing, nothing, nothing,
+    ).write(collector_id)  # fmt: skip
 
 
 def lock(

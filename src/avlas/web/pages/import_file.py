@@ -20,6 +20,7 @@ from avlas.collect.collector import telegram_batch
 from avlas.collect.drivers.heard import Notice
 from avlas.collect.receiver import Received
 from avlas.collect.recorded import NotRecorded, Recording
+from avlas.meters import surplus
 from avlas.meters.ingest import IngestResult, ingest
 from avlas.meters.models import Collector, State
 from avlas.meters.pace import Pace
@@ -142,6 +143,7 @@ def _take_in(request: PageRequest, name: str, recording: Recording) -> Outcome:
         result = ingest(telegram_batch(collector.pk, batch))
         pace.note(len(batch), result)
         outcome.counts.add(result)
+    surplus.add(collector.utility_id)
     with transaction.atomic():
         counts = {state.name.lower(): count for state, count in outcome.states}
         detail = {"telegrams": outcome.telegrams, "bad_lines": outcome.bad, **counts}
