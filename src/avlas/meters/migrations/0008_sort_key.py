@@ -7,7 +7,7 @@ import avlas.meters.reading_order
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("meters", "0006_fence"),
+        ("meters", "0007_journal"),
         ("system", "0005_map_tiles"),
     ]
 
