@@ -78,3 +78,6 @@ class PerformanceLevel(models.Model):
     def of(cls, utility: Utility) -> PerformanceLevel:
         """Give the utility's level, the usual one if it has set none."""
         return cls.objects.filter(utility=utility).first() or cls(utility=utility)
+
+
+from avlas.reports.days import PerformanceDay as PerformanceDay  # noqa: E402, PLC0414 - a module of its own, known to Django from here
