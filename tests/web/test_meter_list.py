@@ -157,6 +157,7 @@ def test_pages_from_either_end_are_the_whole_list(town, monkeypatch, down):
     """What is walked from the nearer end, page by page, is the list that sorting everything gives."""
     monkeypatch.setattr(meter_search, "ROWS_PER_PAGE", 2)
     monkeypatch.setattr(listing, "ROWS_PER_PAGE", 2)
+    monkeypatch.setattr(meter_search, "_SORTED_AT_MOST", 0)
     customer = Customer.objects.create(utility=town, number="K-9", name="zeta")
     for number, address in enumerate(["Backen 10", "Backen 9 B", "Åsgatan 12"]):
         place(town, f"2000000{number}", address=address, read_hours_ago=number)
@@ -175,6 +176,19 @@ def test_pages_from_either_end_are_the_whole_list(town, monkeypatch, down):
         assert set(walked) == set(everything), sort
         if sort in ("address", "serial", "type", "facility_id"):  # no two the same, or ties by number in both
             assert [one for one in walked if one in placed] == [one for one in everything if one in placed]
+
+        some = set(Meter.objects.filter(utility=town, medium="heat").values_list("pk", flat=True))
+        assert 4 < len(some) <= 9
+        picked = []
+        for number in range(1, 7):
+            what = Wanted(Asked((), "", "", sort, down, number), medium="heat")
+            ids, total = find_meters(town.pk, what, NOW)
+            assert total == len(some)
+            picked += ids
+        assert len(picked) == len(some)
+        assert set(picked) == some
+        if sort in ("address", "serial", "type", "facility_id"):
+            assert [one for one in picked if one in placed] == [one for one in walked if one in placed & some]
 
 
 def test_house_numbers_count_as_numbers(db):

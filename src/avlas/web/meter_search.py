@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connection
 from django.utils.translation import gettext_lazy
 
-from avlas.meters import groups, reading_order
+from avlas.meters import column_store, groups, reading_order
 from avlas.meters.models import STATE_TEXTS, State
 from avlas.web.listing import ROWS_PER_PAGE, Asked, asked
 
@@ -128,6 +128,8 @@ _WALKS: Final = {
     ),
     "meters": Walk("meters_meter m WHERE m.utility_id = %s", "m.id", ("m.id",), "1 = 0"),
 }
+_SORTED_AT_MOST: Final = 3000  # meters that fit a search: more are picked out on the walk
+_WALKED_AT_ONCE: Final = 1000
 _ALONG: Final = {
     "sqlite": "CROSS",
     "postgresql": "",
@@ -183,22 +185,49 @@ def wanted(query: QueryDict) -> Wanted:
 
 def find_meters(utility_id: int, what: Wanted, now: datetime) -> tuple[list[int], int]:
     """The ids of one page's meters in order, and how many fit in all."""
+    search = what.search
+    walks = bool(SORTS[search.sort].walk)
     if not what.narrowed:
         total = _value("SELECT count(*) FROM meters_meter WHERE utility_id = %s", utility_id)
-        if SORTS[what.search.sort].walk:
-            return _walked(utility_id, what.search, total), total
+        if walks:
+            return _walked(utility_id, search, total), total
+        return _sorted(utility_id, search), total
     where, parameters = _where(utility_id, what, now)
-    total_of_all = "count(*) OVER ()" if what.narrowed else str(total)
+    fitting = _column(f"SELECT m.id FROM meters_meter m WHERE {where}", *parameters)
+    if walks and len(fitting) > _SORTED_AT_MOST:
+        return _picked(utility_id, search, set(fitting)), len(fitting)
+    return _sorted(utility_id, search, fitting), len(fitting)
+
+
+def _sorted(utility_id: int, search: Asked, among: list[int] | None = None) -> list[int]:
+    """One page of all meters, or of those ``among`` them, found by sorting."""
+    test, values = "", []  # type: str, list[Any]
+    if among is not None:
+        listed, value = column_store.among(connection, "m.id", among)
+        test, values = f" AND {listed}", [value]
+    return _column(
+        f"SELECT m.id FROM {_from(search)} WHERE m.utility_id = %s{test}"  # fixed texts only
+        f" ORDER BY {_order(search)} LIMIT %s OFFSET %s",
+        utility_id,
+        *values,
+        ROWS_PER_PAGE,
+        search.offset,
+    )
+
+
+def _picked(utility_id: int, search: Asked, among: set[int]) -> list[int]:
+    """One page of many meters, ``among`` all: the others are passed over on the walk."""
+    direction = "DESC" if search.descending else "ASC"
+    met, keys, _others = _on_the_walk(search, direction, "LAST")
+    end = search.offset + ROWS_PER_PAGE
+    found: list[int] = []
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT m.id, {total_of_all} FROM {_from(what.search)} WHERE {where}"  # fixed texts only
-            f" ORDER BY {_order(what.search)} LIMIT %s OFFSET %s",
-            [*parameters, ROWS_PER_PAGE, what.search.offset],
-        )
-        rows = cursor.fetchall()
-    if rows or not what.narrowed:
-        return [row[0] for row in rows], rows[0][1] if rows else total
-    return [], _value(f"SELECT count(*) FROM meters_meter m WHERE {where}", *parameters)
+        cursor.execute(f"{met} ORDER BY {keys}", [utility_id])
+        while len(found) < end and (rows := cursor.fetchmany(_WALKED_AT_ONCE)):
+            found += [row[0] for row in rows if row[0] in among]
+    if len(found) < end:
+        found += sorted(among.difference(found), reverse=search.descending)
+    return found[search.offset : end]
 
 
 def _walked(utility_id: int, search: Asked, total: int) -> list[int]:
@@ -206,7 +235,6 @@ def _walked(utility_id: int, search: Asked, total: int) -> list[int]:
 
     Meters that are not met there stand last, whatever the direction.
     """
-    order = SORTS[search.sort]
     begin, end = search.offset, min(search.offset + ROWS_PER_PAGE, total)
     if begin >= end:
         return []
@@ -214,20 +242,8 @@ def _walked(utility_id: int, search: Asked, total: int) -> list[int]:
     if backwards:
         begin, end = total - end, total - begin
     direction = "DESC" if search.descending != backwards else "ASC"
-    if order.walk in _WALKS:
-        walk = _WALKS[order.walk]
-        met = f"SELECT {walk.meter} FROM {walk.rows.format(along=_ALONG[connection.vendor])}"
-        keys = [f"{order.in_order(order.key)} {direction}", *(f"{tie} {direction}" for tie in walk.ties)]
-        others = walk.others
-    else:  # what changes with every telegram has no index: one look at each state, each meter once
-        met = (
-            "SELECT s.meter_id FROM meters_meterstate s"
-            " WHERE s.utility_id = %s AND s.meter_id IS NOT NULL GROUP BY s.meter_id"
-        )
-        nulls = "FIRST" if backwards else "LAST"
-        keys = [f"max(s.{order.walk}) {direction} NULLS {nulls}", f"s.meter_id {direction}"]
-        others = "NOT EXISTS (SELECT 1 FROM meters_meterstate s WHERE s.meter_id = m.id)"
-    met_in_order = f"{met} ORDER BY {', '.join(keys)} LIMIT %s OFFSET %s"
+    met, keys, others = _on_the_walk(search, direction, "FIRST" if backwards else "LAST")
+    met_in_order = f"{met} ORDER BY {keys} LIMIT %s OFFSET %s"
     others_in_order = (
         f"SELECT m.id FROM meters_meter m WHERE m.utility_id = %s AND {others}"
         f" ORDER BY m.id {direction} LIMIT %s OFFSET %s"
@@ -245,6 +261,26 @@ def _walked(utility_id: int, search: Asked, total: int) -> list[int]:
             ids += _column(others_in_order, utility_id, end - begin - len(ids), before)
     own = set(groups.of_utility(utility_id, ids))
     return [one for one in ids if one in own]
+
+
+def _on_the_walk(search: Asked, direction: str, nulls: str) -> tuple[str, str, str]:
+    """SQL that meets meters (one %s: the utility), what it is ordered by, and the test of those that it never meets."""
+    order = SORTS[search.sort]
+    if order.walk in _WALKS:
+        walk = _WALKS[order.walk]
+        met = f"SELECT {walk.meter} FROM {walk.rows.format(along=_ALONG[connection.vendor])}"
+        keys = [f"{order.in_order(order.key)} {direction}", *(f"{tie} {direction}" for tie in walk.ties)]
+        return met, ", ".join(keys), walk.others
+    # what changes with every telegram has no index: one look at each state, each meter once
+    met = (
+        "SELECT s.meter_id FROM meters_meterstate s"
+        " WHERE s.utility_id = %s AND s.meter_id IS NOT NULL GROUP BY s.meter_id"
+    )
+    return (
+        met,
+        f"max(s.{order.walk}) {direction} NULLS {nulls}, s.meter_id {direction}",
+        "NOT EXISTS (SELECT 1 FROM meters_meterstate s WHERE s.meter_id = m.id)",
+    )
 
 
 def _column(statement: str, *parameters: Any) -> list[int]:
