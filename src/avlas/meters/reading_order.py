@@ -59,11 +59,18 @@ class InOrder(Func):
     order = staticmethod(text)
 
     def as_sql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *_args: Any, **_more: Any
-    ) -> tuple[str, list[Any]]:
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        function: str | None = None,  # noqa: ARG002 - Django's signature
+        template: str | None = None,  # noqa: ARG002
+        arg_joiner: str | None = None,  # noqa: ARG002
+        **_extra_context: Any,
+    ) -> tuple[str, tuple[str | int, ...]]:
+        """The SQL for Django's index."""
         column, parameters = compiler.compile(self.get_source_expressions()[0])
         assert not parameters, "an index is made of a column"
-        return self.order(column, connection.vendor), []
+        return self.order(column, connection.vendor), ()
 
 
 class AddressInOrder(InOrder):

@@ -303,7 +303,7 @@ def _performance(request: PageRequest, now: datetime) -> dict[str, Any]:
     bars = []
     for day, kept in days.items():
         share = kept.percent if kept else None
-        notes = ()
+        notes: tuple[str, ...] = ()
         if kept and share is not None:
             notes = (
                 _("%(received)s of %(expected)s readings")

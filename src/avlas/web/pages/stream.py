@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -44,7 +44,7 @@ _MOST_SUBJECTS: Final = 8
 
 
 @page()
-def stream(request: PageRequest) -> HttpResponse | StreamingHttpResponse:
+def stream(request: PageRequest) -> HttpResponse:
     """Open a stream. 204, which tells browsers to ask no more, where none can be had: the page then looks by itself."""
     subjects, meters = _wanted(request)
     stamp = Stamp.of(request, request.allowed)
@@ -55,7 +55,10 @@ def stream(request: PageRequest) -> HttpResponse | StreamingHttpResponse:
     again = "Last-Event-ID" in request.headers or "again" in request.GET
     events = _events(request.utility.pk, subjects, meters, stamp, again, request.user.runs_installation)
     headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
-    return StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8", headers=headers)
+    streaming = StreamingHttpResponse(
+        events, content_type="text/event-stream; charset=utf-8", headers=headers
+    )
+    return cast("HttpResponse", streaming)  # Django's other kind of answer
 
 
 def _wanted(request: PageRequest) -> tuple[frozenset[str], dict[int, str]]:
