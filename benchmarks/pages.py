@@ -102,6 +102,7 @@ def make_town(count: int) -> None:
         Customer,
         Group,
         GroupMember,
+        InfoEvent,
         Installation,
         Meter,
         MeteringPoint,
@@ -171,6 +172,14 @@ def make_town(count: int) -> None:
           energy_heat_kwh=[round(50_000 + n % 999 + (at - hour) / 3600 * 1.5, 1) for n, at in moments],
           volume_m3=[round(900 + n % 999 + (at - hour) / 3600 * 0.04, 2) for n, at in moments],
           flow_temperature_c=[81.25] * rows, return_temperature_c=[44.5] * rows)  # fmt: skip
+    # a thirtieth reports a code, a seventeenth did so for an hour within the last four weeks
+    events = [(n, second - 86400 * (n % 200) - 3600, 0, 8) for n in numbers if n % 30 == 0]
+    for n in numbers:
+        if n % 17 == 0 and n % 30:
+            begun = second - 86400 * (n % 28) - 7200
+            events += [(n, begun, 0, 4), (n, begun + 3600, 4, 0)]
+    write(InfoEvent, meter_id=[one[0] for one in events], at=[one[1] for one in events],
+          code_before=[one[2] for one in events], code=[one[3] for one in events])  # fmt: skip
     for number in range(12):
         group = Group.objects.create(utility=utility, name=f"Område {number + 1}")
         members = [n for n in numbers if n % 16 == number]
@@ -181,8 +190,10 @@ def measure(rounds: int, clock: Callable[[], float]) -> None:
     from django.db import connection
     from django.test import Client
 
+    import avlas.asgi  # noqa: F401 - as the server starts: pages are loaded, the garbage collector is settled
     from avlas.meters.models import Group, Meter
     from avlas.system.models import User
+    from avlas.web.pages import home
 
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -198,6 +209,8 @@ def measure(rounds: int, clock: Callable[[], float]) -> None:
         "list": "/meters/",
         "list, last heard first": "/meters/?sort=-latest",
         "list, page in the middle": f"/meters/?page={last}",
+        "list, the last page": f"/meters/?page={Meter.objects.count() // 50}",
+        "list, by customer, in the middle": f"/meters/?sort=customer&page={last}",
         "list, a group": f"/meters/?group=g{group.pk}",
         "list, not in any group": "/meters/?group=ungrouped",
         "list, last imported": "/meters/?group=imported",
@@ -210,10 +223,15 @@ def measure(rounds: int, clock: Callable[[], float]) -> None:
         "a meter": f"/meters/{first.pk + 1}/",
         "its readings": f"/meters/{first.pk}/readings/",
         "heard": "/heard/",
+        "info codes": "/info-codes/",
+        "priority meters": "/meters/priority/",
         "home": "/",
+        "home, everything counted anew": "/",
     }.items():
         took = []
         for _ in range(rounds + 1):
+            if name.endswith("anew"):
+                home._KEPT.clear()  # noqa: SLF001
             begin = clock()
             answer = client.get(address)
             took.append((clock() - begin) * 1000)

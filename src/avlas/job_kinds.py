@@ -11,6 +11,7 @@ from avlas.meters.housekeeping import tidy
 from avlas.notify import silent_receivers
 from avlas.operation import backup
 from avlas.reports import old_readings
+from avlas.reports.days import count_days
 from avlas.system import jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
@@ -38,6 +39,7 @@ def _housekeeping(context: Context) -> None:
         )
     if done["partitions"]:
         context.log(gettext_noop("Room made for the coming months' readings."))
+    count_days(now)
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -46,7 +48,9 @@ KINDS: Final[dict[str, Kind]] = {
         Kind(
             "housekeeping",
             gettext_lazy("Housekeeping"),
-            gettext_lazy("Forgets strangers and old raw telegrams and makes room for the coming months."),
+            gettext_lazy(
+                "Forgets strangers and old raw telegrams, makes room for the coming months, counts the days' readings."
+            ),
             _housekeeping,
             of_installation=True,
             standing=Schedule(cron="17 * * * *"),

@@ -16,6 +16,7 @@ from avlas.meters import models
 from avlas.meters.models import Generation
 from avlas.migrate import upgrade
 from avlas.operation import map_files
+from avlas.reports.days import count_days
 from avlas.simulate.layouts import meter_type
 from avlas.simulate.meter import SimulatedMeter
 from avlas.system import secrets
@@ -64,6 +65,7 @@ def load(town: Town, data: Path, progress: Progress) -> None:
         Generation.bump(utility.pk)
     map_files.write_lines(utility.slug, _lines(town))
     write_history(town, utility.pk, meters, collectors, progress)
+    count_days()
 
 
 def _lines(town: Town) -> list[dict[str, Any]]:

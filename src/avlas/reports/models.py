@@ -97,3 +97,6 @@ class KeptPerformance(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["meter", "month_at"], name="kept_performance_once")
         ]
+
+
+from avlas.reports.days import PerformanceDay as PerformanceDay  # noqa: E402, PLC0414 - a module of its own, known to Django from here

@@ -59,6 +59,7 @@ SECTIONS = (
                     "meter_telegrams",
                     "meter_telegram",
                     "meter_let_in",
+                    "priority_meters",
                     "meter_add",
                     "meter_edit",
                     "meter_delete",

@@ -44,6 +44,7 @@ from avlas.web.pages import (
     photos,
     point_parts,
     points,
+    priority_meters,
     privacy,
     readings,
     receiver,
@@ -53,6 +54,7 @@ from avlas.web.pages import (
     saved_reports,
     second_factor,
     single_sign_on,
+    stream,
     utility_settings,
     water_loss,
     webhooks,
@@ -74,9 +76,11 @@ _PHOTOS = [
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("live/", stream.stream, name="live"),
     path("meters/", meter_list.meters, name="meters"),
     path("meters/export/", meter_list.export, name="meters_export"),
     path("meters/act/", meter_list.act, name="meters_act"),
+    path("meters/priority/", priority_meters.priority_meters, name="priority_meters"),
     path("meters/add/", meter_edit.add, name="meter_add"),
     path("meters/stock/", meter_stock.stock, name="meter_stock"),
     path("meters/revision/", meter_stock.revisions, name="meter_revisions"),
