@@ -56,11 +56,13 @@ JUDGED: Final[dict[str, Personal]] = {
     "system.Delivery.destination": Personal.STAFF,
     "system.Delivery.body": Personal.WRITTEN,
     "system.Delivery.subject": Personal.WRITTEN,
+    "system.Attachment.content": Personal.METERED,
     "system.Job.tell": Personal.STAFF,
     "system.AuditEvent.user_name": Personal.AUDIT,
     "system.AuditEvent.computer": Personal.AUDIT,
     "system.AuditEvent.target": Personal.AUDIT,
     "system.AuditEvent.detail": Personal.AUDIT,
+    "transfer.Place.to": Personal.STAFF,
 }
 
 IMPERSONAL: Final[frozenset[str]] = frozenset(
@@ -83,17 +85,20 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.RevisionRule": "kind",
         "reports.SavedReport": "kind name note settings",
         "system.ApiToken": "name prefix hash scopes",
+        "system.Attachment": "name",
         "system.AuditEvent": "event",
         "system.Delivery": "key event road status worker told",
         "system.Job": "kind name parameters cron time_zone",
         "system.JobLine": "text values",
         "system.JobRun": "status worker told",
+        "system.KeptSecret": "sealed",
         "system.MailServer": "host security user password sender site_address",
         "system.RolePermission": "role permission",
         "system.SecretCheck": "key_id check_value",
         "system.User": "role language time_zone",
         "system.Utility": "name slug map_credit map_tiles",
         "system.Webhook": "name url secret",
+        "transfer.Place": "name kind host user pinned folder archive url method token_header tested",
     }.items()
     for name in names.split()
 )
