@@ -107,6 +107,7 @@ def make_world(mark: str, seed: int) -> World:
     from avlas.simulate import samples
     from avlas.system import tokens
     from avlas.system.models import User, Utility
+    from avlas.transfer.models import Place
 
     utility = Utility.objects.create(name=f"{mark} Energi", slug=mark.lower())
     people = {
@@ -155,6 +156,7 @@ def make_world(mark: str, seed: int) -> World:
     group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
+    Place.objects.create(utility=utility, kind="folder", name=f"{mark} debitering", folder="/nowhere")
     world.jobs_and_messages()
     tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world

@@ -120,6 +120,12 @@ SECTIONS = (
                 ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
+            Entry(
+                "places",
+                _("Places"),
+                ("place", "place_add", "place_edit", "place_pin", "place_test", "place_delete"),
+                needs=Permission.SYSTEM_CONFIGURATION,
+            ),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry(
                 "users",

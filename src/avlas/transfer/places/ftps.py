@@ -36,7 +36,7 @@ class _Connection(ftplib.FTP_TLS):
 
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[Any, int | None]:
         """Open a data connection, encrypted if that was agreed on."""
-        data, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        data, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321 - over TLS
         if self._prot_p:  # type: ignore[attr-defined]
             assert isinstance(self.sock, ssl.SSLSocket)
             data = self.context.wrap_socket(data, server_hostname=self.host, session=self.sock.session)

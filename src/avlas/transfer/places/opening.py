@@ -18,7 +18,7 @@ from avlas.transfer.places.sftp import Sftp
 
 if TYPE_CHECKING:
     from avlas.transfer.places.place import Place
-    from avlas.transfer.places.road import Road
+    from avlas.transfer.places.road import Identity, Road
 
 
 def opened(place: Place) -> Road:
@@ -71,13 +71,35 @@ def fingerprint(place: Place) -> str:
     return sftp.fingerprint(place.pinned) if place.kind == PlaceKind.SFTP else tls.fingerprint(place.pinned)
 
 
-def test(place: Place) -> bool:
-    """Test a place, note on its row what was found, and give whether it works."""
+def test(place: Place) -> Identity | None:
+    """Test a place and note on its row what was found and whether it works.
+
+    Gives who answers there when that is somebody unknown whom a person may confirm (``pin``), else None.
+    """
+    shown = None
     try:
         found = [told(text, values) for text, values in opened(place).test()]
         place.works = True
     except PlaceError as problem:
         found, place.works = [told(problem.text, problem.values)], False
+        if problem.stranger:
+            try:
+                shown = opened(place).identity()
+            except PlaceError as away:  # nobody answers now
+                found = [told(away.text, away.values)]
     place.tested, place.tested_at = found, datetime.now(UTC)
     place.save(update_fields=["tested", "tested_at", "works"])
-    return place.works
+    return shown
+
+
+def pin(place: Place, fingerprint_seen: str) -> bool:
+    """Pin who answers if it is the one whose fingerprint a person has confirmed; False when it is not.
+
+    In the transaction of its audit. Raises PlaceError when nobody answers.
+    """
+    shown = opened(place).identity()
+    if shown is None or shown.fingerprint != fingerprint_seen:
+        return False
+    place.pinned = shown.written
+    place.save(update_fields=["pinned"])
+    return True

@@ -27,12 +27,13 @@ _LONGEST_NAME: Final = 200
 class PlaceError(Exception):
     """Something did not work at a place. ``text`` is an English message of the program, ``values`` fill its blanks.
 
-    ``for_good``: trying again would not help until a person has changed something.
+    ``for_good``: trying again would not help until a person has changed something. ``stranger``: somebody answers who
+    is not known (a host key or certificate that a person may confirm).
     """
 
-    def __init__(self, text: str, *, for_good: bool = False, **values: Any) -> None:
+    def __init__(self, text: str, *, for_good: bool = False, stranger: bool = False, **values: Any) -> None:
         super().__init__(text % values if values else text)
-        self.text, self.values, self.for_good = text, values, for_good
+        self.text, self.values, self.for_good, self.stranger = text, values, for_good, stranger
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def fitting(names: Iterable[str], pattern: str) -> list[str]:
 @contextlib.contextmanager
 def fetched_file() -> Iterator[IO[bytes]]:
     """A temporary file to write to; afterwards it stands at its beginning, or is closed if something went wrong."""
-    into: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)
+    into: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
     try:
         yield into
     except BaseException:

@@ -236,6 +236,7 @@ class Sftp:
                 gettext_noop("%(host)s is not known yet: test the place and confirm who answers."),
                 host=self._host,
                 for_good=True,
+                stranger=True,
             )
         address = address_of(self._host, self._port, self._own_machine)
         known = asyncssh.import_public_key(self._pinned)
@@ -294,6 +295,7 @@ class Sftp:
                 **where,
                 fingerprint=fingerprint(self._pinned),
                 for_good=True,
+                stranger=True,
             ) from problem
         except asyncssh.PermissionDenied as problem:
             raise PlaceError(

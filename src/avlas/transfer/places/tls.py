@@ -58,12 +58,14 @@ def refusal(problem: ssl.SSLError, host: str, port: int, pinned: str) -> PlaceEr
                 fingerprint=fingerprint(pinned),
                 problem=problem.verify_message,
                 for_good=True,
+                stranger=True,
             )
         return PlaceError(
             gettext_noop("The certificate of %(host)s is not trusted: %(problem)s."),
             host=host,
             problem=problem.verify_message,
             for_good=True,
+            stranger=True,
         )
     return PlaceError(
         gettext_noop("No TLS with %(host)s:%(port)s (%(problem)s). Is it the right port?"),
