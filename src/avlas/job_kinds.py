@@ -13,6 +13,9 @@ from avlas.operation import backup
 from avlas.system import jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
+from avlas.transfer.exports import job as export_job
+from avlas.transfer.exports import receipt
+from avlas.web.variable_words import as_cell
 
 if TYPE_CHECKING:
     from avlas.system.job_kind import Context
@@ -35,8 +38,14 @@ def _housekeeping(context: Context) -> None:
             runs=runs,
             messages=messages,
         )
+    if old := receipt.forget_old(now):
+        context.log(gettext_noop("Removed: %(count)s exported files older than seven years."), count=old)
     if done["partitions"]:
         context.log(gettext_noop("Room made for the coming months' readings."))
+
+
+def _export(context: Context) -> None:
+    export_job.run(context, as_cell)
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -85,6 +94,13 @@ KINDS: Final[dict[str, Kind]] = {
             silent_receivers.run,
             of_installation=True,
             standing=Schedule(cron="*/10 * * * *"),
+        ),
+        Kind(
+            "export",
+            gettext_lazy("Export"),
+            gettext_lazy("Makes a file by a saved export and sends it to a place."),
+            _export,
+            parameters=export_job.PARAMETERS,
         ),
     )
 }

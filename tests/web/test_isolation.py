@@ -21,7 +21,7 @@ from avlas.meters.models import (
 )
 from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
-from avlas.transfer.models import Place
+from avlas.transfer.models import ExportTemplate, Place, Receipt
 
 # Pages anybody may see, and those that are not about a utility's rows.
 OPEN = {
@@ -31,7 +31,7 @@ OPEN = {
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
-             "meters_act", "info_codes_acknowledge", "exchange_undo", "place_test", "place_pin"}  # fmt: skip
+             "meters_act", "info_codes_acknowledge", "exchange_undo", "place_test", "place_pin", "receipt_download", "receipt_send", "export_copy"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -67,7 +67,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group, "report": SavedReport, "place": Place}[name.partition("_")[0]]  # fmt: skip
+             "group": Group, "report": SavedReport, "place": Place, "export": ExportTemplate, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 

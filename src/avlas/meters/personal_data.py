@@ -63,6 +63,7 @@ JUDGED: Final[dict[str, Personal]] = {
     "system.AuditEvent.target": Personal.AUDIT,
     "system.AuditEvent.detail": Personal.AUDIT,
     "transfer.Place.to": Personal.STAFF,
+    "transfer.ReceiptPart.content": Personal.METERED,  # kept for seven years by the bookkeeping act
 }
 
 IMPERSONAL: Final[frozenset[str]] = frozenset(
@@ -98,6 +99,8 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.User": "role language time_zone",
         "system.Utility": "name slug map_credit map_tiles",
         "system.Webhook": "name url secret",
+        "transfer.ExportTemplate": "name note layout",
+        "transfer.Receipt": "key template_name state file_name sha256 tally place_name went_to told",
         "transfer.Place": "name kind host user pinned folder archive url method token_header tested",
     }.items()
     for name in names.split()

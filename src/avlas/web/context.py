@@ -99,6 +99,13 @@ SECTIONS = (
                 _("Receivers"),
                 ("receiver", "receiver_find", "receiver_add", "receiver_edit", "receiver_delete"),
             ),
+            Entry(
+                "exports",
+                _("Exports"),
+                ("export_add", "export_edit", "export_make", "export_delete"),
+                needs=Permission.READING_MANAGEMENT,
+            ),
+            Entry("receipts", _("Sent files"), ("receipt",), needs=Permission.READING_MANAGEMENT),
             Entry("import_file", _("Import a file"), needs=Permission.READING_MANAGEMENT),
             Entry("explain", _("Explain a telegram")),
             Entry("jobs", _("Jobs"), ("job", "job_run", "job_add", "job_edit", "job_delete")),

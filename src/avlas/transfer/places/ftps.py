@@ -192,7 +192,9 @@ class Ftps:
         except ssl.SSLError as problem:
             raise tls.refusal(problem, self._host, self._port, self._pinned) from problem
         except TimeoutError as problem:
-            raise PlaceError(gettext_noop("%(host)s:%(port)s did not answer in time."), **where) from problem
+            raise PlaceError(
+                gettext_noop("%(host)s:%(port)s did not answer in time."), **where, lost=True
+            ) from problem
         except ConnectionRefusedError as problem:
             raise PlaceError(
                 gettext_noop("No connection to %(host)s:%(port)s: %(problem)s."),
@@ -201,7 +203,7 @@ class Ftps:
             ) from problem
         except (EOFError, OSError) as problem:
             raise PlaceError(
-                gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where
+                gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where, lost=True
             ) from problem
         except ftplib.Error as problem:
             said = " ".join(str(problem).split())[:300]
@@ -209,7 +211,7 @@ class Ftps:
                 raise PlaceError(gettext_noop("The disk of %(host)s is full."), **where) from problem
             if said[:3] == "426":  # connection closed, transfer aborted
                 raise PlaceError(
-                    gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where
+                    gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where, lost=True
                 ) from problem
             raise PlaceError(
                 gettext_noop("%(host)s answered: %(said)s"),

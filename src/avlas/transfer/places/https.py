@@ -209,7 +209,9 @@ class Https:
         try:
             yield
         except (httpx.TimeoutException, TimeoutError) as problem:
-            raise PlaceError(gettext_noop("%(host)s:%(port)s did not answer in time."), **where) from problem
+            raise PlaceError(
+                gettext_noop("%(host)s:%(port)s did not answer in time."), **where, lost=True
+            ) from problem
         except ssl.SSLError as problem:
             raise tls.refusal(problem, self._host, self._port, self._pinned) from problem
         except httpx.ConnectError as problem:
@@ -225,7 +227,7 @@ class Https:
             ) from problem
         except httpx.HTTPError as problem:
             raise PlaceError(
-                gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where
+                gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where, lost=True
             ) from problem
         except OSError as problem:
             raise PlaceError(

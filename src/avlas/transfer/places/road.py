@@ -28,12 +28,16 @@ class PlaceError(Exception):
     """Something did not work at a place. ``text`` is an English message of the program, ``values`` fill its blanks.
 
     ``for_good``: trying again would not help until a person has changed something. ``stranger``: somebody answers who
-    is not known (a host key or certificate that a person may confirm).
+    is not known (a host key or certificate that a person may confirm). ``lost``: the connection ended before an answer
+    came, so a file that was handed over may have arrived.
     """
 
-    def __init__(self, text: str, *, for_good: bool = False, stranger: bool = False, **values: Any) -> None:
+    def __init__(
+        self, text: str, *, for_good: bool = False, stranger: bool = False, lost: bool = False, **values: Any
+    ) -> None:
         super().__init__(text % values if values else text)
-        self.text, self.values, self.for_good, self.stranger = text, values, for_good, stranger
+        self.text, self.values = text, values
+        self.for_good, self.stranger, self.lost = for_good, stranger, lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,7 +318,7 @@ class Sftp:
             ) from problem
         except (asyncssh.ConnectionLost, asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as problem:
             raise PlaceError(
-                gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where
+                gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where, lost=True
             ) from problem
         except (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded) as problem:
             raise PlaceError(gettext_noop("The disk of %(host)s is full."), **where) from problem
@@ -331,7 +331,9 @@ class Sftp:
                 problem=problem.reason,
             ) from problem
         except TimeoutError as problem:
-            raise PlaceError(gettext_noop("%(host)s:%(port)s did not answer in time."), **where) from problem
+            raise PlaceError(
+                gettext_noop("%(host)s:%(port)s did not answer in time."), **where, lost=True
+            ) from problem
         except socket.gaierror as problem:
             raise PlaceError(
                 gettext_noop("There is no computer called %(host)s, or the name server is away."), **where
