@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop, pgettext_lazy
 
 from avlas.meters.housekeeping import tidy
 from avlas.notify import silent_receivers
@@ -97,7 +97,7 @@ KINDS: Final[dict[str, Kind]] = {
         ),
         Kind(
             "export",
-            gettext_lazy("Export"),
+            pgettext_lazy("noun", "Export"),
             gettext_lazy("Makes a file by a saved export and sends it to a place."),
             _export,
             parameters=export_job.PARAMETERS,

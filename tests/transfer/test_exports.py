@@ -329,6 +329,19 @@ def test_every_ready_made_format_can_be_made(utility, tower):
     assert gzip.decompress(raw) == content
 
 
+def test_more_rows_than_a_sheet_has_room_for(utility, tower, monkeypatch):
+    from avlas.transfer.exports import excel
+    from avlas.transfer.exports.formatting import Unwritable
+
+    monkeypatch.setattr(excel, "MOST_ROWS", 1)
+    of = template(utility, "serial", kind=EXCEL)
+    install(make_meter(utility, "1", tower), START - DAY)
+    assert made(of).rows == 1
+    install(make_meter(utility, "2", tower), START - DAY)
+    with pytest.raises(Unwritable, match="room for 1 rows"):
+        made(of)
+
+
 def test_a_kept_file_that_is_damaged_is_not_given_out(utility, tower):
     install(make_meter(utility, "1", tower), START - DAY)
     one = made(template(utility, "serial"))
@@ -345,6 +358,11 @@ def test_receipts_go_after_seven_years(utility, tower):
     assert receipt.forget_old(now + timedelta(days=7 * 365)) == 0
     assert receipt.forget_old(now + timedelta(days=7 * 367)) == 1
     assert not ReceiptPart.objects.filter(receipt_id=one.pk).exists()
+    broken = making.new_receipt(template(utility, "serial"), START, END)  # never made whole
+    assert receipt.forget_old(now + timedelta(hours=1)) == 0
+    assert Receipt.objects.filter(pk=broken.pk).exists()
+    receipt.forget_old(now + timedelta(days=2))
+    assert not Receipt.objects.filter(pk=broken.pk).exists()
 
 
 # --- sending --------------------------------------------------------------------------------------------

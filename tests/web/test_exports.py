@@ -27,10 +27,10 @@ def own(north):
 def form_of(*columns, **fields):
     """A posted builder, as a browser sends it."""
     return {
-        "name": "Vår export", "group": "all", "medium": "", "role": "", "only_installed": "on", "interval": "period",
+        "name": "Vår export", "group": "all", "medium": "none", "role": "none", "only_installed": "on", "interval": "period",
         "borders": "standard", "kind": "separated", "file_name": "{name}.csv", "encoding": "utf-8", "newline": "crlf",
         "header": "on", "language": "sv", "separator": ";", "quote": '"', "quoting": "needed", "decimal": ",",
-        "thousands": "", "date": "dd-MM-yyyy HH:mm", "zone": "standard", "column_code": list(columns),
+        "thousands": "none", "date": "dd-MM-yyyy HH:mm", "zone": "standard", "column_code": list(columns),
         "column_heading": [""] * len(columns), "column_text": [""] * len(columns), "column_unit": ["own"] * len(columns),
         "column_decimals": [""] * len(columns), "column_width": ["12"] * len(columns),
         "column_side": ["left"] * len(columns), "column_fill": [" "] * len(columns),

@@ -28,6 +28,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     "access": ("users", "user", "roles", "api_token", "audit", "settings", "account", "choose_password"),
     "alarms": ("info_codes", "meter_case"),
     "decode": ("explain", "meter_telegram"),
+    "exports": ("export", "receipt", "place"),
     "heard": ("heard",),
     "jobs": ("job",),
     "keys": ("key",),

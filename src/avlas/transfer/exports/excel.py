@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from django.utils.translation import gettext_noop
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
-from avlas.transfer.exports.formatting import At, Number
+from avlas.transfer.exports.formatting import At, Number, Unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ _WIDTH: Final = 16
 def write(
     file: IO[bytes], headings: Sequence[str], rows: Iterable[Sequence[Cell]], zone: tzinfo, *, header: bool
 ) -> None:
-    """Write a workbook with one sheet; moments in ``zone``. Text is text, whatever it begins with."""
+    """Write a workbook with one sheet; moments in ``zone``. text is text, whatever it is. Raises Unwritable."""
     book = Workbook(write_only=True)
     sheet: Any = book.create_sheet()
     for number, heading in enumerate(headings, 1):
@@ -39,7 +40,14 @@ def write(
         for title in titles:
             title.font = Font(bold=True)
         sheet.append(titles)
-    for row in rows:
+    for number, row in enumerate(rows, 1):
+        if number > MOST_ROWS:
+            raise Unwritable(
+                gettext_noop(
+                    "An Excel sheet has room for %(rows)s rows; this export has more. Make it a CSV file."
+                ),
+                rows=MOST_ROWS,
+            )
         sheet.append([_cell(sheet, one, zone) for one in row])
     book.save(file)
 

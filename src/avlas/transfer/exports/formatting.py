@@ -6,7 +6,7 @@ import re
 import unicodedata
 import zoneinfo
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.utils.translation import gettext_noop
 
@@ -41,13 +41,24 @@ class At(int):
 Cell = str | Number | At | date | None
 
 
-class TooWide(Exception):  # noqa: N818
-    """A text does not fit its column of a fixed width. ``text`` and ``values`` as a job tells them."""
+class Unwritable(Exception):  # noqa: N818
+    """The file can't be written as the layout says. ``text`` is an English message, ``values`` fill its blanks."""
+
+    def __init__(self, text: str, **values: Any) -> None:
+        super().__init__(text % values)
+        self.text, self.values = text, values
+
+
+class TooWide(Unwritable):
+    """A text does not fit its column of a fixed width."""
 
     def __init__(self, heading: str, value: str, width: int) -> None:
-        self.text = gettext_noop("“%(value)s” is wider than the %(width)s signs of the column %(column)s.")
-        self.values = {"value": value, "width": width, "column": heading}
-        super().__init__(self.text % self.values)
+        super().__init__(
+            gettext_noop("“%(value)s” is wider than the %(width)s signs of the column %(column)s."),
+            value=value,
+            width=width,
+            column=heading,
+        )
 
 
 def zone_of(name: str) -> tzinfo:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, pgettext_lazy
 
 from avlas.system.job_kind import JobFailed, Parameter
 from avlas.transfer.exports import making, sending
-from avlas.transfer.exports.formatting import TooWide, zone_of
+from avlas.transfer.exports.formatting import Unwritable, zone_of
 from avlas.transfer.exports.layout import BadLayout
 from avlas.transfer.exports.periods import RULES, period
 from avlas.transfer.exports.receipt import Receipt, ReceiptState
@@ -36,7 +36,7 @@ def _places(utility: Utility | None) -> list[tuple[str, str]]:
 
 
 PARAMETERS: Final = (
-    Parameter("template", _("Export"), "choice", choices=_templates),
+    Parameter("template", pgettext_lazy("noun", "Export"), "choice", choices=_templates),
     Parameter("period", _("Period"), "choice", default="last_month", choices=tuple(RULES.items())),
     Parameter("place", _("To"), "choice", choices=_places),
 )
@@ -91,7 +91,7 @@ def _make(context: Context, receipt: Receipt, layout: Layout, cell_of: CellOf) -
 
     try:
         replaced = making.make(receipt, layout, cell_of, said)
-    except TooWide as problem:
+    except Unwritable as problem:
         raise JobFailed(problem.text, **problem.values) from problem
     if replaced:
         context.log(

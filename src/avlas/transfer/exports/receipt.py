@@ -80,6 +80,11 @@ class Receipt(models.Model):
         """Whether the file is all there."""
         return bool(self.sha256)
 
+    @property
+    def last_at(self) -> datetime:
+        """The last second of the period, so that its day is the last one."""
+        return self.end_at - timedelta(seconds=1)
+
     def content(self) -> IO[bytes]:
         """The file, at its beginning; to be closed by the caller. Raises ValueError when it is damaged."""
         whole: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
@@ -140,7 +145,11 @@ class Keeper:
 
 
 def forget_old(now: datetime) -> int:
-    """Remove receipts with their files after seven years; gives how many."""
+    """Remove receipts with their files after seven years; gives how many. What broke half-made goes after a day."""
+    broken = Receipt.objects.filter(
+        state=ReceiptState.MAKING, job=None, created_at__lt=now - timedelta(days=1)
+    )
+    broken.delete()
     old = Receipt.objects.filter(created_at__lt=now - KEPT)
     count = old.count()
     old.delete()

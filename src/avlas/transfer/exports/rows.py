@@ -180,7 +180,7 @@ class _Maker:
         if not self._layout.only_network:
             return set(meter_ids)
         heard = MeterState.objects.filter(meter_id__in=meter_ids, last_collector__isnull=False)
-        return set(heard.exclude(last_collector__spec="import").values_list("meter_id", flat=True))  # type: ignore[arg-type]
+        return set(heard.exclude(last_collector__spec="import").values_list("meter_id", flat=True))
 
     def _ready(self, found: Any, may: np.ndarray) -> values.Values:
         self._units.learn(found.format_id)

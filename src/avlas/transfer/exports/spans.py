@@ -70,15 +70,22 @@ def spans_of(
     )
     for one in overlapping.select_related("point").order_by("from_at"):
         sits.setdefault(one.meter_id, []).append(one)
-    points = {one.point_id for some in sits.values() for one in some}
-    lives: dict[int, list[Occupancy]] = {}
-    living = Occupancy.objects.filter(
-        Q(to_at=None) | Q(to_at__gt=start), point_id__in=points, from_at__lt=end
+    with_customer = any(one.part == "customer" for one in wanted)
+    lives = _lives(
+        {one.point_id for some in sits.values() for one in some},
+        start,
+        end,
+        with_customer=with_customer,
     )
-    for home in living.select_related("customer").order_by("from_at"):
-        lives.setdefault(home.point_id, []).append(home)
-    exchanges = _exchanges([one.pk for some in sits.values() for one in some])
-    for facts in variables.fetch(meter_ids, wanted):
+    exchanges = _exchanges(
+        [
+            one.pk
+            for some in sits.values()
+            for one in some
+            if one.from_at > start or (one.to_at and one.to_at < end)
+        ]
+    )
+    for facts in variables.fetch(meter_ids, wanted, whereabouts=False):
         installed = sits.get(facts.meter.pk, [])
         if not installed and not only_installed and not facts.meter.retired_at:
             bare = replace(facts, installation=None, point=None, customer=None)
@@ -86,12 +93,33 @@ def spans_of(
         for one in installed:
             if role and one.role != role:
                 continue
-            yield from _of_installation(facts, one, lives.get(one.point_id, []), exchanges, low, high)
+            yield from _of_installation(
+                facts, one, lives.get(one.point_id, []), exchanges, low, high, with_customer=with_customer
+            )
+
+
+def _lives(
+    points: set[int], start: datetime, end: datetime, *, with_customer: bool
+) -> dict[int, list[Occupancy]]:
+    """Who had the points in the period, by time; without customers only those who came or left within it."""
+    found: dict[int, list[Occupancy]] = {}
+    living = Occupancy.objects.filter(
+        Q(to_at=None) | Q(to_at__gt=start), point_id__in=points, from_at__lt=end
+    ).order_by("from_at")
+    if with_customer:
+        living = living.select_related("customer")
+    else:
+        living = living.filter(Q(from_at__gt=start) | Q(to_at__lt=end))
+    for home in living:
+        found.setdefault(home.point_id, []).append(home)
+    return found
 
 
 def _exchanges(installation_ids: Sequence[int]) -> dict[tuple[int, str], Exchange]:
     """The exchanges carried out, by the installation that ended and the one that began."""
     found: dict[tuple[int, str], Exchange] = {}
+    if not installation_ids:
+        return found
     done = Exchange.objects.filter(
         Q(old_id__in=installation_ids) | Q(new_id__in=installation_ids), state=Exchange.DONE
     )
@@ -109,6 +137,8 @@ def _of_installation(
     exchanges: dict[tuple[int, str], Exchange],
     low: int,
     high: int,
+    *,
+    with_customer: bool,
 ) -> Iterator[Span]:
     """One installation's part of the period, cut where the customer changes."""
     begun, ended = exchanges.get((sits.pk, "begins")), exchanges.get((sits.pk, "ends"))
@@ -135,7 +165,12 @@ def _of_installation(
             exchange, other = ended, ended.new_meter.serial if ended.new_meter else ""
         elif begins_with == EXCHANGE and begun:
             exchange, other = begun, begun.old.meter.serial
-        here = replace(facts, installation=sits, point=sits.point, customer=_living(lives, begin))
+        here = replace(
+            facts,
+            installation=sits,
+            point=sits.point,
+            customer=_living(lives, begin) if with_customer else None,
+        )
         yield Span(here, begin, end, begins_with, ends_with, exchange, other)
 
 

@@ -17,7 +17,7 @@ from avlas.meters import groups
 from avlas.system.models import Permission
 from avlas.system.told import in_words
 from avlas.transfer.exports import catalogue, making, sending
-from avlas.transfer.exports.formatting import TooWide, zone_of
+from avlas.transfer.exports.formatting import Formatter, Unwritable, zone_of
 from avlas.transfer.exports.layout import (
     EXCEL,
     FIXED,
@@ -31,6 +31,7 @@ from avlas.transfer.exports.layout import (
 from avlas.transfer.exports.periods import days, period
 from avlas.transfer.exports.ready_made import READY_MADE
 from avlas.transfer.exports.receipt import Receipt, ReceiptState
+from avlas.transfer.exports.rows import chosen_meters
 from avlas.transfer.exports.template import ExportTemplate
 from avlas.transfer.places.place import Place
 from avlas.transfer.places.road import PlaceError
@@ -187,13 +188,13 @@ def _preview(request: PageRequest, layout: Layout) -> _Preview:
     said = _said_of_period(layout, start, end)
     headings, found = making.preview(request.utility, layout, start, end, as_cell)
     if layout.kind == EXCEL:
-        formatter = making.Formatter(layout)
+        formatter = Formatter(layout)
         return _Preview(
             said, "", headings, [[formatter.text(one) for one in row] for row in found], "", not found
         )
     try:
         text = making.written(layout, headings, found)
-    except TooWide as problem:
+    except Unwritable as problem:
         return _Preview(said, problem=in_words({"text": problem.text, "values": problem.values}))
     return _Preview(said, text, empty=not found)
 
@@ -320,7 +321,7 @@ def make(request: PageRequest, pk: int) -> HttpResponse:
     receipt = making.new_receipt(own, start, end, by=request.user)
     try:
         making.make(receipt, layout, as_cell)
-    except TooWide as problem:
+    except Unwritable as problem:
         receipt.delete()
         messages.error(request, in_words({"text": problem.text, "values": problem.values}))
         return render(request, "exports/export_make.html", context, status=422)
@@ -338,7 +339,7 @@ def make(request: PageRequest, pk: int) -> HttpResponse:
 def _many(request: PageRequest, layout: Layout, start: datetime, end: datetime) -> bool:
     hours = (end - start).total_seconds() / 3600
     of_meter = {PERIOD: 1.0, "month": hours / 720, "day": hours / 24, "hour": hours}[layout.interval]
-    return len(making.chosen_meters(request.utility, layout)) * of_meter > _MOST_ROWS_AT_ONCE
+    return len(chosen_meters(request.utility, layout)) * of_meter > _MOST_ROWS_AT_ONCE
 
 
 def _send(request: PageRequest, receipt: Receipt, place: Place) -> None:

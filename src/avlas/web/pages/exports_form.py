@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
     from avlas.system.models import Utility
 
-_SIGNS: Final = {"\t": "tab"}  # how a sign stands in the form, where it can't stand itself
+_IN_FORM: Final = {"\t": "tab", " ": "blank", "": "none"}
+"""What can't stand in a select as it is, and how it stands there."""
+_FROM_FORM: Final = {there: here for here, there in _IN_FORM.items()}
+_TRANSLATED: Final = ("separator", "thousands", "medium", "role")
 _PLAIN: Final = {"spellcheck": "false", "autocomplete": "off"}
 PARTS: Final = (
     (gettext_lazy("Which meters"), ("group", "medium", "role", "only_installed")),
@@ -47,7 +50,7 @@ PARTS: Final = (
 
 
 def _choice(label: Any, *choices: tuple[str, Any], help_text: Any = "") -> forms.ChoiceField:
-    return forms.ChoiceField(label=label, choices=choices, required=False, help_text=help_text)
+    return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
 
 
 class LayoutForm(forms.Form):
@@ -57,7 +60,7 @@ class LayoutForm(forms.Form):
     note = forms.CharField(label=gettext_lazy("Note"), max_length=300, required=False)
     group = _choice(gettext_lazy("Group"))
     medium = _choice(gettext_lazy("Medium"))
-    role = _choice(gettext_lazy("Role"), ("", gettext_lazy("all")), *Installation.ROLES)
+    role = _choice(gettext_lazy("Role"), ("none", gettext_lazy("all")), *Installation.ROLES)
     only_installed = forms.BooleanField(
         label=gettext_lazy("Only meters at a metering point"),
         required=False,
@@ -125,7 +128,7 @@ class LayoutForm(forms.Form):
     )
     thousands = _choice(
         gettext_lazy("Thousands sign"),
-        ("", gettext_lazy("none")),
+        ("none", gettext_lazy("none")),
         ("blank", gettext_lazy("blank")),
         (".", gettext_lazy("point .")),
         (",", gettext_lazy("comma ,")),
@@ -151,17 +154,13 @@ class LayoutForm(forms.Form):
         self, data: QueryDict | None, *, layout: Layout, name: str, note: str, utility: Utility
     ) -> None:
         first = {one: getattr(layout, one) for one in self.base_fields if hasattr(layout, one)}
-        first |= {
-            "name": name,
-            "note": note,
-            "separator": _SIGNS.get(layout.separator, layout.separator),
-            "thousands": "blank" if layout.thousands == " " else layout.thousands,
-        }
+        first |= {one: _IN_FORM.get(first[one], first[one]) for one in _TRANSLATED}
+        first |= {"name": name, "note": note}
         super().__init__(data, initial=first)
         media = Meter.objects.filter(utility=utility).exclude(medium="")
         offered = {
             "group": groups.choices(utility.pk),
-            "medium": [("", _("all")), *((one, words.medium(one)) for one in
+            "medium": [("none", _("all")), *((one, words.medium(one)) for one in
                        sorted(set(media.values_list("medium", flat=True))))],
             "borders": [*self.fields["borders"].choices,  # type: ignore[attr-defined]
                         *((one, _("at midnight in %(zone)s") % {"zone": one}) for one, _title in time_zones())],
@@ -174,8 +173,10 @@ class LayoutForm(forms.Form):
             self.fields[field_name].choices = choices  # type: ignore[attr-defined]
         for field_name, field in self.fields.items():  # what an imported file says may be none of the usual
             value = first.get(field_name)
-            if isinstance(field, forms.ChoiceField) and value not in dict(field.choices):
-                field.choices = [*field.choices, (value, value)]  # type: ignore[list-item]
+            if isinstance(field, forms.ChoiceField):
+                choices = list(cast("list[tuple[str, Any]]", field.choices))
+                if value not in dict(choices):
+                    field.choices = [*choices, (str(value), value)]
 
     @property
     def parts(self) -> list[tuple[str, list[forms.BoundField]]]:
@@ -185,8 +186,7 @@ class LayoutForm(forms.Form):
     def layout(self, columns: Sequence[Column]) -> Layout:
         """The layout that a valid form and its columns say. Raises BadLayout."""
         values = {name: value for name, value in self.cleaned_data.items() if name not in ("name", "note")}
-        values["separator"] = {"tab": "\t"}.get(values["separator"], values["separator"])
-        values["thousands"] = {"blank": " "}.get(values["thousands"], values["thousands"])
+        values |= {one: _FROM_FORM.get(values[one], values[one]) for one in _TRANSLATED}
         made = replace(Layout(), columns=tuple(columns), **values)
         check(made, catalogue.known())
         return made

@@ -6,7 +6,6 @@ from datetime import time
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
-from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,6 +18,7 @@ from avlas.system.schedule import (
     ScheduleError,
 )
 from avlas.web.pages.account import time_zones
+from avlas.web.pages.fields import mail_addresses
 
 if TYPE_CHECKING:
     from django.http import QueryDict
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from avlas.system.job_kind import Kind, Parameter
     from avlas.system.models import Job, Utility
 
-MOST_ADDRESSES: Final = 20
 PATTERNS: Final[tuple[tuple[str, Promise], ...]] = (
     ("minutes", gettext_lazy("At an interval")),
     ("hourly", gettext_lazy("Every hour")),
@@ -134,18 +133,7 @@ class JobForm(forms.Form):
 
     def clean_tell(self) -> list[str]:
         """The addresses, each once."""
-        given = self.cleaned_data["tell"].replace(",", " ").replace(";", " ").split()
-        found = list(dict.fromkeys(address.lower() for address in given))
-        for address in found:
-            try:
-                validate_email(address)
-            except forms.ValidationError:
-                raise forms.ValidationError(
-                    _("“%(text)s” is not an e-mail address.") % {"text": address}
-                ) from None
-        if len(found) > MOST_ADDRESSES:
-            raise forms.ValidationError(_("At most %(n)d addresses.") % {"n": MOST_ADDRESSES})
-        return found
+        return mail_addresses(self.cleaned_data["tell"])
 
     def clean(self) -> dict[str, Any]:
         """Put the schedule together from what belongs to the pattern that was chosen."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
-from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -14,8 +13,11 @@ from avlas.transfer.places import https, sftp
 from avlas.transfer.places.folder import allowed_folders
 from avlas.transfer.places.place import Place, PlaceKind
 from avlas.transfer.places.road import PlaceError, checked_name
+from avlas.web.pages.fields import mail_addresses
 
 if TYPE_CHECKING:
+    from django.http import QueryDict
+
     from avlas.system.models import Utility
 
 _FIELDS: Final = {
@@ -28,7 +30,6 @@ _FIELDS: Final = {
 _PORTS: Final = {PlaceKind.SFTP: 22, PlaceKind.FTPS: 21}
 _SERVER: Final = ("host", "port", "user", "by_key", "url", "token_header")
 """Whose the secret is: when one of these changes, it is asked for anew."""
-_MOST_ADDRESSES: Final = 20
 _PLAIN: Final = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
 
@@ -55,7 +56,7 @@ class PlaceForm(forms.Form):
         label=gettext_lazy("Signs in with"),
         choices=[("", gettext_lazy("a password")), ("1", gettext_lazy("a private key"))],
         coerce=bool,
-        empty_value=False,
+        empty_value=None,
         required=False,
         widget=forms.RadioSelect,
     )
@@ -122,12 +123,12 @@ class PlaceForm(forms.Form):
 
     def __init__(
         self,
-        *args: Any,
+        data: QueryDict | None,
+        *,
         kind: PlaceKind,
         utility: Utility,
         own: Place | None,
         runs_installation: bool,
-        **kw: Any,
     ) -> None:
         first: dict[str, Any] = {
             "port": _PORTS.get(kind), "archive": "archive", "token_header": "Authorization", "method": https.PUT
@@ -136,7 +137,7 @@ class PlaceForm(forms.Form):
             first |= {name: getattr(own, name) for name in self.base_fields if hasattr(own, name)}
             first["to"] = "\n".join(own.to)
             first["by_key"] = "1" if own.by_key else ""
-        super().__init__(*args, initial=first, **kw)
+        super().__init__(data, initial=first)
         self._own, self._kind, self._allowed = own, kind, allowed_folders(utility.slug)
         kept = {"name", *_FIELDS[kind]}
         if runs_installation and kind in (PlaceKind.SFTP, PlaceKind.FTPS, PlaceKind.HTTPS):
@@ -167,6 +168,10 @@ class PlaceForm(forms.Form):
         """What was given as a secret; "" to keep the one there is."""
         data = self.cleaned_data
         return str(data.get("private_key" if data.get("by_key") else "password", "") or data.get("token", ""))
+
+    def clean_by_key(self) -> bool:
+        """Whether by a private key."""
+        return bool(self.cleaned_data["by_key"])
 
     def clean_host(self) -> str:
         """One name or address, nothing else."""
@@ -218,18 +223,7 @@ class PlaceForm(forms.Form):
 
     def clean_to(self) -> list[str]:
         """The addresses, each once."""
-        given = self.cleaned_data["to"].replace(",", " ").replace(";", " ").split()
-        found = list(dict.fromkeys(address.lower() for address in given))
-        for address in found:
-            try:
-                validate_email(address)
-            except forms.ValidationError:
-                raise forms.ValidationError(
-                    _("“%(text)s” is not an e-mail address.") % {"text": address}
-                ) from None
-        if len(found) > _MOST_ADDRESSES:
-            raise forms.ValidationError(_("At most %(n)d addresses.") % {"n": _MOST_ADDRESSES})
-        return found
+        return mail_addresses(self.cleaned_data["to"])
 
     def clean(self) -> dict[str, Any]:
         """A stored secret is never sent to another server; a new private key is made where none is given."""
