@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from tests.transfer.servers import PASSWORD, USER, certificate, https_server, sftp_server
 
-from avlas.system.models import Attachment, AuditEvent, Delivery, KeptSecret, MailServer
+from avlas.system.models import AuditEvent, Delivery, KeptSecret, MailServer
 from avlas.transfer.models import Place
 from avlas.transfer.places import sftp as sftp_module
 
@@ -124,7 +124,7 @@ def test_mail_goes_through_the_outbox_with_its_file(runner):
         "kontor@nordby.example",
         "ekonomi@nordby.example",
     ]
-    assert bytes(Attachment.objects.get(delivery=waiting.first()).content) == b"Avlas\n"
+    assert bytes(waiting.first().attachments.get().content) == b"Avlas\n"
 
 
 def test_a_stored_password_never_goes_to_another_server(runner, root):

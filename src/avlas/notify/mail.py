@@ -8,7 +8,6 @@ answer tells.
 from __future__ import annotations
 
 import contextlib
-import mimetypes
 import re
 import select
 import smtplib
@@ -17,6 +16,7 @@ import ssl
 from base64 import b64encode
 from dataclasses import dataclass
 from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
     from uuid import UUID
+
+    from avlas.system.models import Attachment
 
 TIMEOUT_SECONDS: Final = 20.0
 _POLICY: Final = policy.SMTP.clone(cte_type="7bit")
@@ -56,7 +58,8 @@ class Mail:
     body: str
     message_id: UUID
     written_at: datetime
-    attachment: tuple[str, bytes] | None = None  # the file's name and content
+    sender_name: str = ""  # shown beside the sender's address
+    files: tuple[Attachment, ...] = ()
 
 
 def send(server: Server, mail: Mail, hand_over: Callable[[], bool]) -> str:
@@ -94,18 +97,16 @@ def send(server: Server, mail: Mail, hand_over: Callable[[], bool]) -> str:
 def message(server: Server, mail: Mail) -> EmailMessage:
     """The message with its headers; the same ``mail`` always has the same Message-ID."""
     made = EmailMessage(_POLICY)
-    made["From"] = ascii_address(server.sender)
+    made["From"] = Address(mail.sender_name, addr_spec=ascii_address(server.sender))
     made["To"] = ascii_address(mail.to)
     made["Subject"] = mail.subject
     made["Date"] = format_datetime(mail.written_at)
     made["Message-ID"] = f"<{mail.message_id}@{ascii_address(server.sender).rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
     made.set_content(mail.body)
-    if mail.attachment is not None:
-        name, content = mail.attachment
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        main, _slash, sub = kind.partition("/")
-        made.add_attachment(content, maintype=main, subtype=sub, filename=name)
+    for one in mail.files:
+        main, _slash, sub = one.media_type.partition("/")
+        made.add_attachment(bytes(one.content), maintype=main, subtype=sub, filename=one.name)
     return made
 
 

@@ -1,15 +1,20 @@
-"""A file that goes with a message of the outbox, apart from the message's row so that lists stay light."""
+"""Files that go with a mail of the outbox."""
 
 from __future__ import annotations
 
 from django.db import models
 
-from avlas.system.models import Delivery
-
 
 class Attachment(models.Model):
-    """A file attached to a mail; it goes when the message goes."""
+    """A file of a message; it goes when the message goes."""
 
-    delivery = models.OneToOneField(Delivery, models.CASCADE, primary_key=True, related_name="attachment")
-    name = models.CharField(max_length=200)
+    delivery = models.ForeignKey("system.Delivery", models.CASCADE, related_name="attachments")
+    name = models.CharField(max_length=120)
+    media_type = models.CharField(max_length=80)
     content = models.BinaryField()
+
+    class Meta:
+        app_label = "system"
+
+    def __str__(self) -> str:
+        return self.name

@@ -457,6 +457,5 @@ class Delivery(models.Model):
         return f"{self.event} {self.destination} {self.status}"
 
 
-# These stand on the rows above.
-from avlas.system.attachment import Attachment as Attachment  # noqa: E402, PLC0414
+from avlas.system.attachment import Attachment as Attachment  # noqa: E402, PLC0414 - a table of its own module
 from avlas.system.kept_secret import KeptSecret as KeptSecret  # noqa: E402, PLC0414

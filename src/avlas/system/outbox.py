@@ -53,7 +53,7 @@ from avlas.system.models import (
 from avlas.system.told import in_words, told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from django.utils.functional import Promise
 
@@ -76,9 +76,10 @@ _WEBHOOK_REMOVED: Final = gettext_noop("The webhook was removed.")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to be attached to a mail."""
+    """A file to go with a mail: its name, its media type ("application/pdf") and what it holds."""
 
     name: str
+    media_type: str
     content: bytes
 
 
@@ -90,18 +91,20 @@ def mail(
     utility: Utility | None,
     event: str,
     key: str,
-    attachment: File | None = None,
-) -> None:
-    """Put a mail to one address into the outbox; to be called in the transaction of what it tells about."""
+    files: Sequence[File] = (),
+) -> Delivery:
+    """Put a mail to one address into the outbox, in the transaction of what it tells about; gives its row."""
     made = _put(
         Delivery(
             utility=utility, key=key, event=event, destination=to, subject=_one_line(subject)[:250], body=body
         )
     )
-    if attachment is not None:
-        Attachment.objects.get_or_create(
-            delivery=made, defaults={"name": attachment.name, "content": attachment.content}
+    if files and not made.attachments.exists():
+        Attachment.objects.bulk_create(
+            Attachment(delivery=made, name=one.name, media_type=one.media_type, content=one.content)
+            for one in files
         )
+    return made
 
 
 def publish(utility: Utility, event: str, data: Mapping[str, Any], *, key: str) -> None:

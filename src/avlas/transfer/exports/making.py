@@ -127,7 +127,7 @@ def preview(
 
 
 def written(layout: Layout, headings: Sequence[str], found: Sequence[Sequence[Cell]]) -> str:
-    """A preview as the file's own text. Raises TooWide."""
+    """A preview as the file's own text. Raises Unwritable."""
     formatter = Formatter(layout)
     encoding = layout.encoding
     return (formatter.header(headings) + b"".join(formatter.line(row) for row in found)).decode(encoding)
@@ -150,4 +150,4 @@ def file_name(layout: Layout, receipt: Receipt) -> str:
     name = re.sub(r"\{(\w+)\}", lambda blank: blanks.get(blank[1], blank[0]), layout.file_name)
     name = re.sub(r"[/\\\x00-\x1f\x7f]", "_", name).strip().lstrip(".") or "export"
     path = Path(name)
-    return f"{path.stem[:150]}{path.suffix[:20]}"
+    return f"{path.stem[:100]}{path.suffix[:20]}"

@@ -148,13 +148,13 @@ class _Maker:
         network = self._may_interpolate(meter_ids)
         changes = all_changes(meter_ids) if self._with_info else {}
         pieces: list[_Piece] = []
-        count = 0
+        count, at_once = 0, values.worth_reading_once(len(edges))
         for span in spans_of(
             meter_ids, start, end, self._variables, only_installed=layout.only_installed, role=layout.role
         ):
             inside = edges[(edges > span.start) & (edges < span.end)].tolist() if len(edges) else []
             moments = [span.end] if self._ends_only else [span.start, *inside, span.end]
-            if self._registers and values.worth_reading_once(len(moments)):
+            if self._registers and at_once:
                 found = values.at_many(span.facts.meter.pk, np.array(moments, np.int64), self._registers)
                 may = np.full(len(moments), span.facts.meter.pk in network)
                 yield from self._of_pieces([_Piece(span, moments, 0)], self._ready(found, may), changes)

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("system", "0006_attachment"),
+        ("system", "0007_kept_secret"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("system", "0006_attachment"),
+        ("system", "0007_kept_secret"),
         ("transfer", "0001_places"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import uuid
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -105,5 +106,9 @@ class Mail:
                         utility=self._utility,
                         event="file.sent",
                         key=f"{key}/{address}"[:150],
-                        attachment=outbox.File(name, content),
+                        files=[outbox.File(name, _media_type(name), content)],
                     )
+
+
+def _media_type(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
