@@ -40,6 +40,16 @@ def write(
         for title in titles:
             title.font = Font(bold=True)
         sheet.append(titles)
+    try:
+        _fill(sheet, rows, zone)
+    except BaseException:
+        sheet.close()
+        sheet._writer.cleanup()  # noqa: SLF001 - its temporary file, which only saving removes otherwise
+        raise
+    book.save(file)
+
+
+def _fill(sheet: Any, rows: Iterable[Sequence[Cell]], zone: tzinfo) -> None:
     for number, row in enumerate(rows, 1):
         if number > MOST_ROWS:
             raise Unwritable(
@@ -49,7 +59,6 @@ def write(
                 rows=MOST_ROWS,
             )
         sheet.append([_cell(sheet, one, zone) for one in row])
-    book.save(file)
 
 
 def _cell(sheet: Any, cell: Cell, zone: tzinfo) -> Any:
