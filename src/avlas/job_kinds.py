@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop, pgettext_lazy
 
 from avlas.meters.housekeeping import tidy
 from avlas.notify import silent_receivers
@@ -15,6 +15,9 @@ from avlas.reports.days import count_days
 from avlas.system import jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
+from avlas.transfer.exports import job as export_job
+from avlas.transfer.exports import receipt
+from avlas.web.variable_words import as_cell
 
 if TYPE_CHECKING:
     from avlas.system.job_kind import Context
@@ -37,9 +40,15 @@ def _housekeeping(context: Context) -> None:
             runs=runs,
             messages=messages,
         )
+    if old := receipt.forget_old(now):
+        context.log(gettext_noop("Removed: %(count)s exported files older than seven years."), count=old)
     if done["partitions"]:
         context.log(gettext_noop("Room made for the coming months' readings."))
     count_days(now)
+
+
+def _export(context: Context) -> None:
+    export_job.run(context, as_cell)
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -101,6 +110,13 @@ KINDS: Final[dict[str, Kind]] = {
             silent_receivers.run,
             of_installation=True,
             standing=Schedule(cron="*/10 * * * *"),
+        ),
+        Kind(
+            "export",
+            pgettext_lazy("noun", "Export"),
+            gettext_lazy("Makes a file by a saved export and sends it to a place."),
+            _export,
+            parameters=export_job.PARAMETERS,
         ),
     )
 }

@@ -14,6 +14,8 @@ AVLAS_OIDC_NAME       what it is called on the sign-in page (default OpenID Conn
 AVLAS_OIDC_TRUST_EMAIL    1 when its e-mail addresses count as verified though it does not say so (Entra ID)
 AVLAS_OIDC_SECOND_FACTOR  1 when it asks for a second factor itself
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
+AVLAS_TRANSFER_FOLDERS  folders of this machine that places may lie in, with : between; {utility} in one stands for
+                      the utility's short name (default: none)
 AVLAS_SYSLOG          where the audit is copied to: local, udp://host:port or tcp://host:port (default: nowhere)
 AVLAS_DEBUG           1 for development
 AVLAS_DEMO            1 in the demo only: one-time sign-in links are then honoured
@@ -123,6 +125,15 @@ def _syslog(written: str) -> syslog.Way | None:
         return syslog.way(written) if written else None
     except ValueError as problem:
         raise ImproperlyConfigured(f"AVLAS_SYSLOG: {problem}.") from problem
+
+
+def _folders(listed: str) -> list[str]:
+    """The absolute folders in a list as PATH is one."""
+    found = [os.path.normpath(one) for one in listed.split(os.pathsep) if one.strip()]
+    for one in found:
+        if not os.path.isabs(one):  # noqa: PTH117 - a text, compared as a text
+            raise ImproperlyConfigured(f"AVLAS_TRANSFER_FOLDERS: {one} must begin at the root.")
+    return found
 
 
 def _count(name: str, default: int) -> int:
@@ -263,6 +274,7 @@ TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,:
 SINGLE_SIGN_ON = _single_sign_on()
 SYSLOG = _syslog(os.environ.get("AVLAS_SYSLOG", ""))
 PRIORITY_METERS = _count("AVLAS_PRIORITY_METERS", 50)
+TRANSFER_FOLDERS = _folders(os.environ.get("AVLAS_TRANSFER_FOLDERS", ""))
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {

@@ -31,6 +31,7 @@ from avlas.meters.models import (
 )
 from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, Delivery, Job, JobRun, User, Webhook
+from avlas.transfer.models import ExportTemplate, Place, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,8 @@ def blanks_of(world: World, name: str) -> dict[str, int]:
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group, "report": SavedReport, "photo": Photo}[name.partition("_")[0]]  # fmt: skip
+             "group": Group, "report": SavedReport, "photo": Photo, "place": Place,
+             "export": ExportTemplate, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 

@@ -117,6 +117,9 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
     from avlas.simulate.meter import SimulatedMeter
     from avlas.system import tokens
     from avlas.system.models import User, Utility
+    from avlas.transfer.exports.layout import to_data
+    from avlas.transfer.exports.ready_made import READY_MADE
+    from avlas.transfer.models import ExportTemplate, Place, Receipt
 
     named = named or mark
     utility = Utility.objects.create(name=f"{mark} Energi", slug=mark.lower())
@@ -172,6 +175,17 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
     group = Group.objects.create(utility=utility, name=f"{named} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{named} retur")
+    Place.objects.create(utility=utility, kind="folder", name=f"{mark} debitering", folder="/nowhere")
+    layout = to_data(READY_MADE["billing"].layout)
+    export = ExportTemplate.objects.create(utility=utility, name=f"{mark} export", layout=layout)
+    Receipt.objects.create(
+        utility=utility,
+        template=export,
+        template_name=export.name,
+        key=f"once/{mark}",
+        start_at=now,
+        end_at=now,
+    )
     world.jobs_and_messages()
     tokens.create(utility, f"{named} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world

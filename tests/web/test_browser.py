@@ -56,6 +56,7 @@ def every_address(north) -> list[str]:
     names = ["home", "meters", "map", "utility_settings", "groups", "group_add", "heard", "receivers",
              "receiver_add", "import_file", "explain", "keys", "key_import",
              "key_add", "info_codes", "performance", "performance_level", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
+             "exports", "export_add", "receipts", "places", "place_add",
              "heat_report", "heat_levels", "consumption_report", "compare", "water_loss", "saved_reports", "report_save",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.one_database
 OTHERS = ("DELETE", "OPTIONS")  # methods that no page knows
-NOTHING_HERE = {"live", "billing_corrections_file", "map_area", "billing_corrections_file"}  # no such area, and nothing billed yet
+NOTHING_HERE = {"live", "map_area", "billing_corrections_file"}  # no such area, and nothing billed yet
 NOBODY = 2**53  # a number no row has
 API_BLANKS = {
     "meter_id": lambda world: world.meters[0].pk,

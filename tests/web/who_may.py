@@ -28,10 +28,12 @@ LOOK: Final[dict[str, set[str]]] = {
         "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
         "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
         "consumption_report", "consumption_report_file", "consumption_report_map", "consumption_report_map_meters", "compare", "compare_file", "water_loss", "water_loss_file",
-        "saved_reports", "meter_report", "point_report", "customer_report", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
+        "saved_reports", "exports", "export_make", "meter_report", "point_report", "customer_report", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
         "billing_corrections_file", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
     },
     "reading_management": {
+        "export_add", "export_upload", "receipts", "receipt", "receipt_download", "receipt_send",
+        "export_edit", "export_copy", "export_file", "export_delete",
         "meter_reading_add", "meter_reading_void", "import_file", "report_save", "report_edit",
     },
     "device_and_customer_management": {
@@ -43,7 +45,8 @@ LOOK: Final[dict[str, set[str]]] = {
     },
     "group_management": {"map_group", "group_add", "group_edit", "group_delete"},
     "system_configuration": {
-        "utility_settings", "old_readings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
+        "utility_settings", "places", "place_add", "place", "place_edit", "place_test", "place_pin", "place_delete",
+        "old_readings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
         "receiver_delete", "job_add", "job_edit", "job_run_now", "job_switch", "job_delete", "messages", "message",
         "message_send_again", "check_up", "mail_server", "webhooks", "webhook_add", "webhook_edit", "webhook_test",
         "webhook_new_secret", "webhook_delete",
@@ -57,14 +60,15 @@ LOOK: Final[dict[str, set[str]]] = {
 CHANGE: Final[dict[str, set[str]]] = {
     ANYBODY: LOOK[ANYBODY] - {"account_inactive", "signin_link"},
     SIGNED_IN: LOOK[SIGNED_IN] - {"second_factor", "help", "help_page"},
-    "data_access": {"meters_act", "explain"},  # chooses meters; explains what is pasted
-    "reading_management": LOOK["reading_management"] | {"billing", "billing_corrections"},
+    "data_access": {"meters_act", "explain", "export_make"},  # chooses meters; explains what is pasted
+    "reading_management": (LOOK["reading_management"] | {"billing", "billing_corrections"})
+    - {"export_file", "receipts", "receipt"},
     "device_and_customer_management": (LOOK["device_and_customer_management"] | {"exchange", "meter_case"})
     - {"photo"},
     "group_management": LOOK["group_management"]
     | {"meter_revisions", "heat_report", "consumption_report", "water_loss"},  # rows into a group
     "system_configuration": (LOOK["system_configuration"] | {"heat_levels"})
-    - {"old_readings", "receiver_find", "messages", "message", "check_up", "webhooks"},
+    - {"old_readings", "places", "place", "receiver_find", "messages", "message", "check_up", "webhooks"},
     "access_control": LOOK["access_control"]
     - {"users", "api_tokens", "privacy", "privacy_export", "audit_log", "audit_export"},
 }

@@ -67,6 +67,8 @@ JUDGED: Final[dict[str, Personal]] = {
     "system.AuditEvent.computer": Personal.AUDIT,
     "system.AuditEvent.target": Personal.AUDIT,
     "system.AuditEvent.detail": Personal.AUDIT,
+    "transfer.Place.to": Personal.STAFF,
+    "transfer.ReceiptPart.content": Personal.METERED,  # kept for seven years by the bookkeeping act
 }
 
 IMPERSONAL: Final[frozenset[str]] = frozenset(
@@ -101,6 +103,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.Job": "kind name parameters cron time_zone",
         "system.JobLine": "text values",
         "system.JobRun": "status worker told",
+        "system.KeptSecret": "sealed",
         "system.MailServer": "host security user password sender site_address",
         "system.OutsideIdentity": "issuer",
         "system.RolePermission": "role permission",
@@ -108,6 +111,9 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.User": "role language time_zone",
         "system.Utility": "name slug map_credit map_tiles new_language new_time_zone energy_unit second_factor",
         "system.Webhook": "name url secret",
+        "transfer.ExportTemplate": "name note layout",
+        "transfer.Receipt": "key template_name state file_name sha256 tally place_name went_to told",
+        "transfer.Place": "name kind host user pinned folder archive url method token_header tested",
     }.items()
     for name in names.split()
 )

@@ -224,31 +224,27 @@ def chosen(codes: Iterable[str]) -> list[Variable]:
     return [BY_VARIABLE[code] for code in dict.fromkeys(codes) if code in BY_VARIABLE]
 
 
-def fetch(meter_ids: Sequence[int], variables: Iterable[Variable]) -> list[Facts]:
+def fetch(
+    meter_ids: Sequence[int], variables: Iterable[Variable], *, whereabouts: bool = True
+) -> list[Facts]:
     """Give what ``variables`` need to know of these meters, in this order, in a few queries however many they are.
 
-    The meter itself and where it is are always there. Whose meters they are must have been tested; ids that are not
+    The meter itself and where it is are always there; without ``whereabouts`` its place and customer are not looked up,
+    for callers that know them of another time than now. Whose meters they are must have been tested; ids that are not
     there are left out.
     """
     wanted = list(variables)
     found: dict[int, Facts] = {}
     for start in range(0, len(meter_ids), _METERS_AT_ONCE):
-        found |= _some(meter_ids[start : start + _METERS_AT_ONCE], wanted)
+        found |= _some(meter_ids[start : start + _METERS_AT_ONCE], wanted, whereabouts)
     return [found[pk] for pk in meter_ids if pk in found]
 
 
-def _some(ids: Sequence[int], wanted: Sequence[Variable]) -> dict[int, Facts]:
+def _some(ids: Sequence[int], wanted: Sequence[Variable], whereabouts: bool) -> dict[int, Facts]:
     codes, parts = {one.code for one in wanted}, {one.part for one in wanted}
     found = {meter.pk: Facts(meter) for meter in Meter.objects.filter(pk__in=ids).defer("config")}
-    points: dict[int, list[Facts]] = {}
-    for installation in Installation.objects.filter(meter_id__in=ids, to_at=None).select_related("point"):
-        facts = found[installation.meter_id]
-        facts.installation, facts.point = installation, installation.point
-        points.setdefault(installation.point_id, []).append(facts)
-    if "customer" in parts:
-        for occupancy in Occupancy.objects.filter(point_id__in=points, to_at=None).select_related("customer"):
-            for facts in points[occupancy.point_id]:
-                facts.customer = occupancy.customer
+    if whereabouts:
+        _place(found, ids, with_customer="customer" in parts)
     if "reception" in parts:
         states = MeterState.objects.filter(meter_id__in=ids).only(*_STATE_FIELDS)
         for state in states.select_related("last_collector") if "receiver" in codes else states:
@@ -261,3 +257,16 @@ def _some(ids: Sequence[int], wanted: Sequence[Variable]) -> dict[int, Facts]:
     for meter_id, values in latest_of(ids, [code for code in BY_CODE if code in codes]).items():
         found[meter_id].registers = values
     return found
+
+
+def _place(found: dict[int, Facts], ids: Sequence[int], *, with_customer: bool) -> None:
+    """Say where the meters are now, and whose that place is."""
+    points: dict[int, list[Facts]] = {}
+    for installation in Installation.objects.filter(meter_id__in=ids, to_at=None).select_related("point"):
+        facts = found[installation.meter_id]
+        facts.installation, facts.point = installation, installation.point
+        points.setdefault(installation.point_id, []).append(facts)
+    if with_customer:
+        for occupancy in Occupancy.objects.filter(point_id__in=points, to_at=None).select_related("customer"):
+            for facts in points[occupancy.point_id]:
+                facts.customer = occupancy.customer

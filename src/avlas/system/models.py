@@ -460,4 +460,5 @@ class Delivery(models.Model):
 
 
 from avlas.system.attachment import Attachment as Attachment  # noqa: E402, PLC0414 - a table of its own module
+from avlas.system.kept_secret import KeptSecret as KeptSecret  # noqa: E402, PLC0414
 from avlas.system.outside_identity import OutsideIdentity as OutsideIdentity  # noqa: E402, PLC0414

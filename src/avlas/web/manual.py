@@ -42,6 +42,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "alarms": ("info_codes", "meter_case"),
     "decode": ("explain", "meter_telegram"),
+    "exports": ("export", "receipt", "place"),
     "heard": ("heard",),
     "jobs": ("job",),
     "keys": ("key",),

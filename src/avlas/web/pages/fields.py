@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from django import forms
+from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 from avlas.web import formats
+
+MOST_ADDRESSES: Final = 20
 
 
 class NumberField(forms.Field):
@@ -75,3 +78,19 @@ def date_field(**kwargs: Any) -> forms.DateField:
     """A day."""
     widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date", "max": "9999-12-31"})
     return forms.DateField(widget=widget, input_formats=["%Y-%m-%d"], **kwargs)
+
+
+def mail_addresses(text: str) -> list[str]:
+    """The e-mail addresses somebody wrote, one a line or with signs between, each once. Raises ValidationError."""
+    given = text.replace(",", " ").replace(";", " ").split()
+    found = list(dict.fromkeys(address.lower() for address in given))
+    for address in found:
+        try:
+            validate_email(address)
+        except forms.ValidationError:
+            raise forms.ValidationError(
+                _("“%(text)s” is not an e-mail address.") % {"text": address}
+            ) from None
+    if len(found) > MOST_ADDRESSES:
+        raise forms.ValidationError(_("At most %(n)d addresses.") % {"n": MOST_ADDRESSES})
+    return found

@@ -6,7 +6,6 @@ from datetime import time
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
-from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,15 +18,15 @@ from avlas.system.schedule import (
     ScheduleError,
 )
 from avlas.web.pages.account import time_zones
+from avlas.web.pages.fields import mail_addresses
 
 if TYPE_CHECKING:
     from django.http import QueryDict
     from django.utils.functional import Promise
 
     from avlas.system.job_kind import Kind, Parameter
-    from avlas.system.models import Job
+    from avlas.system.models import Job, Utility
 
-MOST_ADDRESSES: Final = 20
 PATTERNS: Final[tuple[tuple[str, Promise], ...]] = (
     ("minutes", gettext_lazy("At an interval")),
     ("hourly", gettext_lazy("Every hour")),
@@ -108,13 +107,19 @@ class JobForm(forms.Form):
     )
 
     def __init__(
-        self, data: QueryDict | None = None, *, kind: Kind, own: Job | None = None, zone: str
+        self,
+        data: QueryDict | None = None,
+        *,
+        kind: Kind,
+        own: Job | None = None,
+        zone: str,
+        utility: Utility | None = None,
     ) -> None:
         self.kind = kind
         super().__init__(data, initial=_first_values(kind, own, zone))
         self.schedule: Schedule | None = None
         for parameter in kind.parameters:
-            self.fields[_PARAMETER + parameter.name] = _field(parameter)
+            self.fields[_PARAMETER + parameter.name] = _field(parameter, utility)
 
     @property
     def parameter_fields(self) -> list[forms.BoundField]:
@@ -128,18 +133,7 @@ class JobForm(forms.Form):
 
     def clean_tell(self) -> list[str]:
         """The addresses, each once."""
-        given = self.cleaned_data["tell"].replace(",", " ").replace(";", " ").split()
-        found = list(dict.fromkeys(address.lower() for address in given))
-        for address in found:
-            try:
-                validate_email(address)
-            except forms.ValidationError:
-                raise forms.ValidationError(
-                    _("“%(text)s” is not an e-mail address.") % {"text": address}
-                ) from None
-        if len(found) > MOST_ADDRESSES:
-            raise forms.ValidationError(_("At most %(n)d addresses.") % {"n": MOST_ADDRESSES})
-        return found
+        return mail_addresses(self.cleaned_data["tell"])
 
     def clean(self) -> dict[str, Any]:
         """Put the schedule together from what belongs to the pattern that was chosen."""
@@ -213,7 +207,7 @@ def _first_values(kind: Kind, own: Job | None, zone: str) -> dict[str, Any]:
     return first | {_PARAMETER + name: value for name, value in parameters.items()}
 
 
-def _field(parameter: Parameter) -> forms.Field:
+def _field(parameter: Parameter, utility: Utility | None) -> forms.Field:
     """The form field of one of a kind's parameters."""
     common: dict[str, Any] = {
         "label": parameter.label,
@@ -225,5 +219,5 @@ def _field(parameter: Parameter) -> forms.Field:
     if parameter.type == "yes_no":
         return forms.BooleanField(**common | {"required": False})
     if parameter.type == "choice":
-        return forms.ChoiceField(choices=parameter.choices, **common)
+        return forms.ChoiceField(choices=parameter.options(utility), **common)
     return forms.CharField(max_length=500, **common)
