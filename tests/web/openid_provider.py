@@ -47,8 +47,7 @@ class OpenIdProvider:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.issuer = f"http://127.0.0.1:{self.server.server_port}/realms/nät"
-        self.issuer = self.issuer.replace("nät", "nord")
+        self.issuer = f"http://127.0.0.1:{self.server.server_port}/realms/nord"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
 
