@@ -3,7 +3,7 @@
 A row is made in the caller's transaction (``mail``, ``publish``): message and deed are kept together or not at
 all, and the same ``key`` twice makes one row. Sending is claimed by one worker for a while, like a job's run.
 
-**Nothing twice.** An e-mail protocol has one moment of doubt: between the last byte of the message and the
+**Nothing twice.** E-mail and text messages have one moment of doubt: between the last byte of the message and the
 server's answer. Just before that byte the row says ``handed_over_at``. A worker that dies earlier has sent
 nothing, and the mail is tried again. One that dies later leaves a mail that may have arrived: it becomes
 *unsure* and is not sent again by itself; the pages show it, and a person may send it again, with the same
@@ -63,13 +63,18 @@ _GIVEN_UP: Final = gettext_noop("Given up after %(days)s days. Last: %(reason)s"
 _WEBHOOK_REMOVED: Final = gettext_noop("The webhook was removed.")
 
 
-def mail(to: str, subject: str, body: str, *, utility: Utility | None, event: str, key: str) -> None:
-    """Put a mail to one address into the outbox; to be called in the transaction of what it tells about."""
-    _put(
+def mail(to: str, subject: str, body: str, *, utility: Utility | None, event: str, key: str) -> Delivery:
+    """Put a mail to one address into the outbox, in the transaction of what it tells about; gives its row."""
+    return _put(
         Delivery(
             utility=utility, key=key, event=event, destination=to, subject=_one_line(subject)[:250], body=body
         )
     )
+
+
+def text_message(to: str, body: str, *, utility: Utility, event: str, key: str) -> Delivery:
+    """Put a text message (SMS) to a phone number (+46...) into the outbox, in the caller's transaction."""
+    return _put(Delivery(utility=utility, key=key, event=event, road=Road.SMS, destination=to, body=body))
 
 
 def publish(utility: Utility, event: str, data: Mapping[str, Any], *, key: str) -> None:
@@ -124,7 +129,7 @@ def claim(now: datetime, lease: timedelta = LEASE) -> Delivery | None:
         webhook=OuterRef("webhook"), pk__lt=OuterRef("pk"), status__in=UNFINISHED
     )
     free = Delivery.objects.filter(
-        Q(road=Road.MAIL) | ~Exists(earlier), status=DeliveryStatus.WAITING, next_try_at__lte=now
+        ~Q(road=Road.WEBHOOK) | ~Exists(earlier), status=DeliveryStatus.WAITING, next_try_at__lte=now
     )
     for found in free.order_by("pk")[:20]:
         token = f"{socket.gethostname()[:50]}:{os.getpid()}:{random_secrets.token_hex(4)}"
@@ -141,11 +146,11 @@ def claim(now: datetime, lease: timedelta = LEASE) -> Delivery | None:
 
 
 def _see_to_abandoned(now: datetime) -> None:
-    """What workers that died left: to be tried again if nothing was handed over; else unsure, if it is a mail."""
+    """What workers that died left: to be tried again if nothing was handed over; else unsure, if people read it."""
     left = Delivery.objects.filter(status=DeliveryStatus.SENDING, lease_until__lt=Now())
     if not left.exists():
         return
-    in_doubt = Q(road=Road.MAIL, handed_over_at__isnull=False)
+    in_doubt = Q(road__in=(Road.MAIL, Road.SMS), handed_over_at__isnull=False)
     left.filter(in_doubt).update(status=DeliveryStatus.UNSURE, told=told(_UNSURE, {}))
     left.exclude(in_doubt).update(status=DeliveryStatus.WAITING, next_try_at=now)
 
@@ -205,9 +210,11 @@ def send_again(delivery: Delivery) -> bool:
     )
 
 
-def try_now() -> None:
-    """Try waiting mails at once: the mail server's settings have changed."""
-    waiting = Delivery.objects.filter(road=Road.MAIL, status=DeliveryStatus.WAITING)
+def try_now(road: Road = Road.MAIL, utility: Utility | None = None) -> None:
+    """Try waiting messages at once: the settings of the road they take have changed."""
+    waiting = Delivery.objects.filter(road=road, status=DeliveryStatus.WAITING)
+    if utility is not None:
+        waiting = waiting.filter(utility=utility)
     waiting.update(next_try_at=datetime.now(UTC))
 
 
