@@ -103,6 +103,7 @@ def make_world(mark: str, seed: int) -> World:
         MeterState,
         Occupancy,
     )
+    from avlas.notify.models import Alert, Notification
     from avlas.reports.models import SavedReport
     from avlas.simulate import samples
     from avlas.system import tokens
@@ -154,6 +155,21 @@ def make_world(mark: str, seed: int) -> World:
     Exchange.objects.create(utility=utility, old=place, reason=f"{mark} revision")
     group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
+    Notification.objects.create(
+        utility=utility,
+        who="address",
+        road="mail",
+        address=f"drift@{mark.lower()}.example",
+        subject=f"{mark} larm",
+    )
+    Alert.objects.create(
+        utility=utility,
+        meter=world.meters[0],
+        register="energy_heat_kwh",
+        period="day",
+        ceiling=1e6,
+        from_at=now,
+    )
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
     world.jobs_and_messages()
     tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])

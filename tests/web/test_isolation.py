@@ -19,6 +19,7 @@ from avlas.meters.models import (
     Reading,
     Telegram,
 )
+from avlas.notify.models import Alert, Notification
 from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
 
@@ -30,7 +31,7 @@ OPEN = {
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
-             "meters_act", "info_codes_acknowledge", "exchange_undo"}  # fmt: skip
+             "meters_act", "info_codes_acknowledge", "exchange_undo", "notification_test", "notification_delete"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -66,7 +67,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
+             "group": Group, "report": SavedReport, "notification": Notification, "alert": Alert}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -81,7 +82,7 @@ def test_every_kind_of_row_has_a_page():
 
 
 def counts():
-    models = (Collector, Group, Key, Meter, Job, JobRun, Webhook, Delivery, Exchange)
+    models = (Alert, Notification, Collector, Group, Key, Meter, Job, JobRun, Webhook, Delivery, Exchange)
     return [model.objects.count() for model in models]
 
 
@@ -150,6 +151,7 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "group_add", "group_edit", "group_delete",
            "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
            "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",
+           "notification_edit", "notification_test", "notification_delete", "sms_settings",
            "meter_exchange", "exchange", "exchange_undo", "meter_reading_add", "meter_reading_void"]  # fmt: skip
 
 

@@ -135,7 +135,8 @@ def fits(notification: Notification, happened: Happened) -> bool:
 def _same(before: Notice, one: Happened) -> bool:
     """Whether what began is still, or soon again, what was noted before."""
     if one.is_alert:
-        return before.began_at == one.at
+        same: bool = before.began_at == one.at
+        return same
     ended: datetime | None = before.ended_at
     return ended is None or one.at - ended < QUIET
 

@@ -185,7 +185,7 @@ def _message(
             lines = _lines(found, zoneinfo.ZoneInfo("UTC"))
             data = {"notification": notification.pk, "kind": kind, "events": [line.data() for line in lines]}
         return outbox.post(notification.webhook, EVENT, data, key=key)
-    language = choice.language if choice else notification.language
+    language = choice.language if choice and choice.chosen_at else notification.language
     zone = zoneinfo.ZoneInfo(notification.time_zone)
     if notification.user is not None:
         language, zone = notification.user.language, zoneinfo.ZoneInfo(notification.user.time_zone)

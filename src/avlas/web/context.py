@@ -93,6 +93,7 @@ SECTIONS = (
         "antenna",
         (
             Entry("info_codes", _("Info codes"), ("meter_case",)),
+            Entry("notifications", _("Notifications"), ("notification_add", "notification_edit")),
             Entry("heard", _("Heard"), ("heard_one",)),
             Entry(
                 "receivers",
@@ -114,6 +115,7 @@ SECTIONS = (
             Entry(
                 "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True
             ),
+            Entry("sms_settings", _("SMS"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry(
                 "webhooks",
                 _("Webhooks"),

@@ -65,6 +65,12 @@ def date_time_seconds(moment: datetime | None) -> str:
 
 
 @register.filter
+def date_time_offset(moment: datetime | None) -> str:
+    """Date and clock with the distance from universal time."""
+    return formats.date_time_offset(moment)
+
+
+@register.filter
 def day(value: date | None) -> str:
     """A date."""
     return formats.day(value)
