@@ -57,6 +57,7 @@ def every_address(north) -> list[str]:
              "receiver_add", "import_file", "explain", "keys", "key_import",
              "key_add", "info_codes", "performance", "performance_level", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
              "heat_report", "heat_levels", "consumption_report", "compare", "water_loss", "saved_reports", "report_save",
+             "notifications", "notification_add", "sms_settings", "alerts", "alert_limit",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse(name, args=[meter.pk]) for meter in north.meters for name in ("meter", "meter_case")]

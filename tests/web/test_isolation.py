@@ -27,11 +27,12 @@ from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, Use
 OPEN = {
     "account_login", "account_logout", "account_inactive", "signin_link", "set_language", "theme",
     "account_change_password", "choose_password", "map_area", "help_page",
-    "account_second_factor", "account_forgotten",
+    "account_second_factor", "account_forgotten", "my_choices",
 }  # fmt: skip
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
-             "meters_act", "info_codes_acknowledge", "exchange_undo", "notification_test", "notification_delete"}  # fmt: skip
+             "meters_act", "info_codes_acknowledge", "exchange_undo", "notification_test", "notification_delete",
+             "alerts_act", "customer_link"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -147,11 +148,12 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "webhook_new_secret", "webhook_delete", "user_add", "user_edit", "user_link", "user_second_factor", "roles",
            "api_token_add", "api_token_revoke", "meter_let_in", "meter_add", "meter_edit", "meter_delete",
            "meter_use", "meter_install", "meter_take_down", "meter_revisions", "revision_periods",
-           "point_add", "point_edit", "point_move", "customer_add", "customer_edit",
+           "point_add", "point_edit", "point_move", "customer_link", "customer_add", "customer_edit",
            "group_add", "group_edit", "group_delete",
            "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
            "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",
            "notification_edit", "notification_test", "notification_delete", "sms_settings",
+           "alert_add", "alerts_act", "alert_limit",
            "meter_exchange", "exchange", "exchange_undo", "meter_reading_add", "meter_reading_void"]  # fmt: skip
 
 

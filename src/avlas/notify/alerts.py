@@ -166,9 +166,9 @@ def fire(exceeded: Sequence[Exceeded], now: datetime) -> None:
         firing, new = Firing.objects.get_or_create(
             alert=alert,
             start_at=one.start,
+            ceiling=alert.ceiling,
             defaults={
                 "fired_at": now,
-                "ceiling": alert.ceiling,
                 "used": one.used,
                 "used_at": one.start,
                 "last_at": one.start,
@@ -265,10 +265,12 @@ def set_ceiling(
             for one in Alert.objects.filter(utility=utility, register=register, period=period)
             if one.meter_id in set(ids)
         }
-        Firing.objects.filter(alert__in=known.values(), reset_at=None).update(reset_at=now, reset_by=who.user)
+        anew = [one for one in known.values() if (one.ceiling, one.from_at) != (ceiling, from_at)]
+        Firing.objects.filter(alert__in=anew, reset_at=None).update(reset_at=now, reset_by=who.user)
+        for one in anew:
+            one.fired_at = one.reset_at = None
         for one in known.values():
             one.ceiling, one.from_at, one.to_at, one.created_by = ceiling, from_at, to_at, who.user
-            one.fired_at = one.reset_at = None
         Alert.objects.bulk_update(
             known.values(),
             ["ceiling", "from_at", "to_at", "created_by", "fired_at", "reset_at"],

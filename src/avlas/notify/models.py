@@ -201,7 +201,7 @@ class Firing(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["alert", "start_at"], name="firing_once"),
+            models.UniqueConstraint(fields=["alert", "start_at", "ceiling"], name="firing_once"),
             models.UniqueConstraint(
                 fields=["alert"], condition=Q(reset_at__isnull=True), name="firing_open_once"
             ),

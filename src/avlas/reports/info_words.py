@@ -76,8 +76,11 @@ def joined(family: str, number: int | None) -> str:
     return "; ".join(said.text for said in in_words(family, number) if said.now)
 
 
-def every_code(names: Iterable[str]) -> dict[str, str]:
-    """The codes that meters of the families ``names`` can report as active, and what they are called, by text."""
+def every_code(names: Iterable[str], least: int = 1) -> dict[str, str]:
+    """The codes that meters of the families ``names`` can report as active, by what they are called.
+
+    ``least``: only those at least as severe.
+    """
     swedish = _in_swedish()
     found = {
         bit.code: bit.sv if swedish else bit.en
@@ -85,7 +88,7 @@ def every_code(names: Iterable[str]) -> dict[str, str]:
         if (known := families.named(name)) is not None
         for rule in known.info
         for bit in rule.bits
-        if bit.source != "history"
+        if bit.source != "history" and bit.severity >= least
     }
     return dict(sorted(found.items(), key=lambda item: item[1].casefold()))
 

@@ -93,6 +93,7 @@ SECTIONS = (
         "antenna",
         (
             Entry("info_codes", _("Info codes"), ("meter_case",)),
+            Entry("alerts", _("Consumption alerts"), ("alert", "alert_add", "alert_limit")),
             Entry("notifications", _("Notifications"), ("notification_add", "notification_edit")),
             Entry("heard", _("Heard"), ("heard_one",)),
             Entry(

@@ -34,7 +34,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     "messages": ("message", "mail_server", "webhook"),
     "map": ("map", "utility_settings"),
     "meters": ("meters", "group"),
-    "notifications": ("notification", "sms_settings"),
+    "notifications": ("notification", "sms_settings", "alert"),
     "operations": ("check_up",),
     "performance": ("performance",),
     "points": (

@@ -28,9 +28,18 @@ _HIDDEN_WHEN_NARROW = frozenset({"postal_code", "customer_number"})  # among the
 
 
 def cells(
-    facts: Facts, columns: Sequence[Variable], icon: Icon, missing_before: datetime, *, standard: bool
+    facts: Facts,
+    columns: Sequence[Variable],
+    icon: Icon,
+    missing_before: datetime,
+    *,
+    standard: bool,
+    alerted: bool,
 ) -> SafeString:
-    """All cells of a meter's line; the first one leads to the meter. ``standard``: the columns nobody chose."""
+    """All cells of a meter's line; the first one leads to the meter. ``standard``: the columns nobody chose.
+
+    ``alerted``: a consumption alert of the meter stands; its symbol comes before the link.
+    """
     made = []
     for number, column in enumerate(columns):
         text = as_text(column, facts)
@@ -46,6 +55,10 @@ def cells(
                 '<a class="main{}" href="{}">{}</a>',
                 "" if text else " muted", reverse("meter", args=[facts.meter.pk]), text or _nothing(column, facts),
             )  # fmt: skip
+            if alerted:
+                inside = format_html(
+                    '<span class="tone-bad">{}</span> {}', icon("chart", _("High consumption")), inside
+                )
         made.append(f"<td{attributes}>{inside}</td>")
     return mark_safe("".join(made))  # noqa: S308 - every part is escaped above
 

@@ -400,7 +400,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="firing",
-            constraint=models.UniqueConstraint(fields=("alert", "start_at"), name="firing_once"),
+            constraint=models.UniqueConstraint(fields=("alert", "start_at", "ceiling"), name="firing_once"),
         ),
         migrations.AddConstraint(
             model_name="firing",

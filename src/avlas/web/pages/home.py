@@ -16,6 +16,7 @@ from django.utils.translation import ngettext, ngettext_lazy
 from avlas.collect import texts as collect_texts
 from avlas.meters.models import Collector, Meter, MeterState, State
 from avlas.meters.receiver_silence import silent_receivers
+from avlas.notify.models import Alert
 from avlas.system.models import Delivery, DeliveryStatus, Job, Permission
 from avlas.web import formats
 from avlas.web.meter_search import MISSING_AFTER, count_meters
@@ -79,7 +80,12 @@ def _counts(request: PageRequest, now: datetime) -> dict[str, int]:
             if state != State.READ
         },
     )
-    return counts | {"missing": count_meters(request.utility.pk, "missing", now)}
+    return counts | {
+        "missing": count_meters(request.utility.pk, "missing", now),
+        "alerts": rows(request, Alert)
+        .filter(fired_at__isnull=False)
+        .aggregate(n=Count("meter", distinct=True))["n"],
+    }
 
 
 def _tiles(counts: dict[str, int]) -> list[Tile]:
@@ -200,6 +206,17 @@ def _todos(
             href = reverse("key_import") if import_keys else _link("meters", status=state)
             action = _("Import keys") if import_keys else _("Show them")
             found.append(Todo(_waiting_text(state, count), href, action, icon))
+    if counts["alerts"]:
+        text = ngettext(
+            "%(n)s meter uses more than its ceiling",
+            "%(n)s meters use more than their ceiling",
+            counts["alerts"],
+        )
+        found.append(
+            Todo(
+                text % {"n": formats.number(counts["alerts"])}, _link("alerts", show="fired"), _("Show them")
+            )
+        )
     if counts["info"]:
         text = ngettext(
             "%(n)s meter has an active info code", "%(n)s meters have active info codes", counts["info"]
