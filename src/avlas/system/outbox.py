@@ -44,6 +44,7 @@ from avlas.system.told import in_words, told
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from django.db.models import QuerySet
     from django.utils.functional import Promise
 
     from avlas.system.models import Utility
@@ -54,6 +55,7 @@ LEASE: Final = timedelta(minutes=3)
 PASSWORD_LINK: Final = "access.password_link"  # noqa: S105 - an event whose text is for the addressee alone
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 4 * 3600))
 UNFINISHED: Final = (DeliveryStatus.WAITING, DeliveryStatus.SENDING)
+_TELLING_DIGITS: Final = 7  # of a phone number: those that are the same in all ways of writing it
 _MAIL_CONTEXT: Final = b"avlas mail server"
 _UNSURE: Final = gettext_noop(
     "The program ended after the message was handed over and before the server's answer was noted, "
@@ -223,6 +225,17 @@ def remove_webhook(hook: Webhook) -> None:
     waiting = Delivery.objects.filter(webhook=hook, status__in=UNFINISHED)
     waiting.update(status=DeliveryStatus.FAILED, told=told(_WEBHOOK_REMOVED, {}))
     hook.delete()
+
+
+def to_person(utility_id: int, email: str, phone: str) -> QuerySet[Delivery]:
+    """The messages of a utility to somebody outside of it: by mail address, and by number however it was written."""
+    digits = "".join(sign for sign in phone if sign.isdigit())[-_TELLING_DIGITS:]
+    theirs = Q(pk=None)
+    if email:
+        theirs |= Q(road=Road.MAIL, destination__iexact=email)
+    if len(digits) == _TELLING_DIGITS:
+        theirs |= Q(road=Road.SMS, destination__endswith=digits)
+    return Delivery.objects.filter(theirs, utility_id=utility_id)
 
 
 def forget_old(now: datetime) -> int:

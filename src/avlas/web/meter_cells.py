@@ -38,7 +38,7 @@ def cells(
 ) -> SafeString:
     """All cells of a meter's line; the first one leads to the meter. ``standard``: the columns nobody chose.
 
-    ``alerted``: a consumption alert of the meter stands; its symbol comes before the link.
+    ``alerted``: a consumption alert of the meter stands; its symbol stands in the link.
     """
     made = []
     for number, column in enumerate(columns):
@@ -52,13 +52,12 @@ def cells(
         inside = _inside(column, facts, text, icon, missing_before)
         if number == 0:
             inside = format_html(
-                '<a class="main{}" href="{}">{}</a>',
-                "" if text else " muted", reverse("meter", args=[facts.meter.pk]), text or _nothing(column, facts),
+                '<a class="main{}" href="{}">{}{}</a>',
+                "" if text else " muted", reverse("meter", args=[facts.meter.pk]),
+                format_html('<span class="tone-bad">{}</span>\u00a0', icon("chart", _("High consumption")))
+                if alerted else "",
+                text or _nothing(column, facts),
             )  # fmt: skip
-            if alerted:
-                inside = format_html(
-                    '<span class="tone-bad">{}</span> {}', icon("chart", _("High consumption")), inside
-                )
         made.append(f"<td{attributes}>{inside}</td>")
     return mark_safe("".join(made))  # noqa: S308 - every part is escaped above
 

@@ -190,7 +190,7 @@ def add(request: PageRequest) -> HttpResponse:
     numbers = [int(text) for text in given.split(",") if text.isascii() and text.isdigit() and len(text) < 19]
     ids = groups.of_utility(request.utility.pk, numbers[:_MOST_AT_ONCE])
     if not ids:
-        messages.warning(request, _("Choose meters in the list first, then Set a consumption alert."))
+        messages.warning(request, _("Tick meters in the list first, then choose Consumption alert."))
         return redirect("meters")
     back = QueryDict(request.POST.get("list", "")).urlencode()
     if request.method != "POST":

@@ -46,7 +46,7 @@ class NotificationForm(EditForm):
     """One recipient, and what, when and how."""
 
     recipient = forms.ChoiceField(label=gettext_lazy("Recipient"))
-    road = forms.ChoiceField(label=gettext_lazy("By"), choices=ROADS, required=False, initial=Road.MAIL)
+    road = forms.ChoiceField(label=gettext_lazy("Sent by"), choices=ROADS, initial=Road.MAIL)
     address = forms.CharField(
         label=gettext_lazy("Address or number"),
         max_length=254,
@@ -63,12 +63,10 @@ class NotificationForm(EditForm):
         required=False,
         help_text=gettext_lazy("Of mails. Empty: what has happened, and where."),
     )
-    active = forms.BooleanField(label=gettext_lazy("Active"), required=False)
+    active = forms.BooleanField(label=gettext_lazy("Is active"), required=False)
     group = forms.ChoiceField(label=gettext_lazy("Group"))
     info_codes = forms.BooleanField(label=gettext_lazy("Info codes"), required=False)
-    severity = forms.TypedChoiceField(
-        label=gettext_lazy("Which"), choices=SEVERITIES, coerce=int, required=False, empty_value="1"
-    )
+    severity = forms.TypedChoiceField(label=gettext_lazy("Which"), choices=SEVERITIES, coerce=int)
     codes = forms.MultipleChoiceField(
         label=gettext_lazy("Only these info codes"), required=False, widget=forms.CheckboxSelectMultiple
     )
