@@ -141,8 +141,7 @@ def test_numbers_are_kept_in_international_form_and_need_a_service(north, desk):
 def test_a_webhook_is_told_too(north, desk):
     hook = Webhook.objects.get(utility=north.utility)
     assert (
-        desk.post(reverse("notification_add"), FORM | {"recipient": f"webhook:{hook.pk}"}).status_code
-        == 302
+        desk.post(reverse("notification_add"), FORM | {"recipient": f"webhook:{hook.pk}"}).status_code == 302
     )
     assert Notification.objects.get(webhook=hook).road == "webhook"
 
