@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext_lazy, gettext_noop, pgettext_lazy
 
 from avlas.meters.housekeeping import tidy
-from avlas.notify import silent_receivers
+from avlas.notify import notices, silent_receivers
 from avlas.operation import backup
 from avlas.reports import old_readings
 from avlas.reports.days import count_days
@@ -34,6 +34,7 @@ def _housekeeping(context: Context) -> None:
     )
     now = datetime.now(UTC)
     runs, messages = jobs.forget_old_runs(now), outbox.forget_old(now)
+    notices.forget_old(now)
     if runs or messages:
         context.log(
             gettext_noop("Removed: %(runs)s runs of jobs and %(messages)s messages older than three months."),

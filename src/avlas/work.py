@@ -1,4 +1,4 @@
-"""``avlas work``: the worker. It does the jobs that are due and sends the messages in the outbox.
+"""``avlas work``: the worker. It does what is due, looks through what came in, and sends the outbox's messages.
 
 Any number of workers, on any number of machines, share the work; what each holds and what became of it stands
 in the database (``system.jobs``, ``system.outbox``), so one may be killed at any moment.
@@ -47,6 +47,9 @@ def run(args: argparse.Namespace) -> int:
     django.setup()
     from avlas.job_kinds import KINDS
     from avlas.notify.sending import send_one
+    from avlas.notify.sms_account import ask_what_became
+    from avlas.notify.telling import tell_once
+    from avlas.notify.watching import look_once
     from avlas.system import jobs
 
     def do_a_job() -> bool:
@@ -55,14 +58,22 @@ def run(args: argparse.Namespace) -> int:
     def send_a_message() -> bool:
         return send_one(datetime.now(UTC))
 
+    def look_at_what_came() -> bool:
+        return look_once(datetime.now(UTC))
+
+    def tell_of_it() -> bool:
+        now = datetime.now(UTC)
+        return tell_once(now) or ask_what_became(now)
+
     jobs.ensure_standing(KINDS)
+    steps = (look_at_what_came, tell_of_it, do_a_job, send_a_message)
     if args.once:
-        while not stop.is_set() and (do_a_job() or send_a_message()):
+        while not stop.is_set() and any(step() for step in steps):
             pass
         return 0
     threads = [
         threading.Thread(target=_repeat, args=(step, stop), name=step.__name__)
-        for step in (*[do_a_job] * _JOBS_AT_ONCE, *[send_a_message] * _MESSAGES_AT_ONCE)
+        for step in (*steps, *[do_a_job] * (_JOBS_AT_ONCE - 1), *[send_a_message] * (_MESSAGES_AT_ONCE - 1))
     ]
     for thread in threads:
         thread.start()

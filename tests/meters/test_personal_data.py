@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.apps import apps
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 from tests.meters.conftest import START
 
@@ -15,7 +15,8 @@ from avlas.meters import about_customer
 from avlas.meters.keys import Who
 from avlas.meters.models import Customer, Installation, Meter, MeteringPoint, Occupancy, Reading
 from avlas.meters.personal_data import IMPERSONAL, JUDGED, Personal, fields
-from avlas.system.models import AuditEvent, Utility
+from avlas.system import outbox
+from avlas.system.models import AuditEvent, Delivery, Utility
 
 TELLING = (models.CharField, models.TextField, models.JSONField, models.BinaryField, models.GenericIPAddressField,
            models.FileField)  # fmt: skip
@@ -119,3 +120,18 @@ def test_only_a_former_home_is_erased_and_only_its_own_time(home):
     assert about_customer.erase_occupancy(former, former.from_at, former.to_at, Who()) == 9
     assert Reading.objects.filter(meter=meter, kind=0, slot_at__gte=former.to_at).count() == 20
     assert timezone.now() > former.to_at
+
+
+def test_messages_to_a_customer_are_handed_out_and_deleted(home):
+    anna, bo, _meter = home
+    Customer.objects.filter(pk=anna.pk).update(phone="070-123 45 67")
+    anna.refresh_from_db()
+    with transaction.atomic():
+        for to in (anna.email.upper(), bo.email):
+            outbox.mail(to, "Leak", "x", utility=anna.utility, event="test", key=to)
+        outbox.text_message("+46701234567", "Läcka", utility=anna.utility, event="test", key="sms")
+    told = about_customer.everything(anna)["messages"]
+    assert [one["text"] for one in told] == ["x", "Läcka"]
+    about_customer.pseudonymise(anna, Who())
+    assert list(Delivery.objects.values_list("destination", flat=True)) == [bo.email]
+    assert about_customer.everything(anna)["messages"] == []

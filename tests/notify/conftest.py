@@ -165,7 +165,8 @@ def smtp():
 class Requests:
     """What an HTTP server got, and the answers (status, headers) it gives first."""
 
-    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, str]] | str] = field(default_factory=list)  # "hang up": none
+    said: list[str] = field(default_factory=list)  # the answers' bodies, "said so" when there are no more
     got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     url: str = ""
 
@@ -180,14 +181,20 @@ def http():
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 box.got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-                status, headers = box.answers.pop(0) if box.answers else (200, {})
+                answer = box.answers.pop(0) if box.answers else (200, {})
+                if answer == "hang up":
+                    self.close_connection = True
+                    return
+                status, headers = answer
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(b"said so")
+                self.wfile.write((box.said.pop(0) if box.said else "said so").encode())
+
+            do_GET = do_POST  # noqa: N815 - the library's name
 
             def log_message(self, *_):
                 pass

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.django_db
 
 JOBS, MINUTES = 3, 7
 MESSAGES = 16
+ALARMS = 10
 KILLS = 8
 LONGEST_LIFE_SECONDS = 0.25
 
@@ -78,3 +79,18 @@ def test_no_mail_goes_twice_and_no_event_is_lost_or_out_of_order(tmp_path, smtp,
     got = [headers["webhook-id"] for _, headers, _ in requests.got]
     assert list(dict.fromkeys(got)) == events
     assert all(got[n] in (got[n - 1], *events[len(set(got[:n])) :][:1]) for n in range(1, len(got)))
+
+
+def test_no_alarm_is_lost_or_told_twice(tmp_path):
+    with other_process.database("alarms", tmp_path) as address:
+        do(address, worker.make_alarms, ALARMS)
+        died = kill_workers(address, worker.tell_alarms)
+        noted, bodies, fired = do(address, worker.look_at_alarms)
+    assert died >= 2
+    assert fired == ALARMS
+    codes = Counter(serial for serial, what, _times in noted if not what.startswith("alert/"))
+    alerts = Counter(serial for serial, what, _times in noted if what.startswith("alert/"))
+    assert len(codes) == len(alerts) == ALARMS
+    assert set(codes.values()) == set(alerts.values()) == {1}
+    lines = [line for body in bodies for line in body.splitlines() if "KAM 7000" in line]
+    assert len(lines) == len(set(lines)) == 2 * ALARMS

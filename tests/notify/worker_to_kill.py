@@ -12,6 +12,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Min
 
+from avlas.meters import journal
+from avlas.meters.models import Format, InfoEvent, Meter, Reading
+from avlas.notify import notices, telling, watching
+from avlas.notify.models import Alert, Firing, Notice, Notification, Watch
 from avlas.notify.sending import send_one
 from avlas.system import jobs, outbox
 from avlas.system.job_kind import Context, Kind
@@ -88,3 +92,52 @@ def send_messages(tell: Tell, data: str) -> str:
 
 def look_at_messages(_tell: Tell) -> list[tuple]:
     return list(Delivery.objects.order_by("pk").values_list("road", "event_id", "status", "attempts", "told"))
+
+
+def make_alarms(_tell: Tell, count: int) -> None:
+    """Meters of which each in turn reports a code and uses too much, an entry of the journal for each."""
+    utility = Utility.objects.create(name="Norrtuna Energi", slug="norrtuna")
+    Notification.objects.create(
+        utility=utility, who="address", road="mail", address="x@y.example", alerts=True, language="en"
+    )
+    watching.look_once(START)  # from here on
+    form = Format.objects.create(spec='{"energy_heat_kwh": ["kWh", 0]}')
+    for number in range(count):
+        at = START + timedelta(hours=number)
+        meter = Meter.objects.create(
+            utility=utility, manufacturer="KAM", serial=f"7000{number:04}", family="multical_403"
+        )
+        Alert.objects.create(
+            utility=utility, meter=meter, register="energy_heat_kwh", period="total", ceiling=5, from_at=START
+        )
+        with transaction.atomic():
+            written = journal.Written(utility.pk)
+            for hour in range(2):
+                slot = at + timedelta(hours=hour)
+                Reading.objects.create(
+                    meter=meter, slot_at=slot, kind=0, heard_at=slot, source=1, format=form,
+                    energy_heat_kwh=10 * hour,
+                )  # fmt: skip
+                written.reading(meter.pk, int(slot.timestamp()), 0)
+            InfoEvent.objects.create(meter=meter, at=at, code_before=0, code=8)
+            written.info_events([(meter.pk, int(at.timestamp()))], opened=True)
+            written.append()
+
+
+def tell_alarms(tell: Tell) -> str:
+    """Follow the journal and write messages until all is told; each entry and each notice by itself."""
+    watching._ENTRIES, telling.PAUSES, telling.TOGETHER = 1, (timedelta(0),), timedelta(0)
+    tell("begun")
+    now = START + timedelta(days=2)
+    while True:
+        worked = watching.look_once(now)
+        if not (telling.tell_once(now) or worked):
+            behind = Watch.objects.filter(cursor__lt=journal.newest()).exists()
+            if not behind and not Notice.objects.filter(notices.waiting()).exists():
+                return "done"
+            time.sleep(0.02)
+
+
+def look_at_alarms(_tell: Tell) -> tuple[list[tuple], list[str], int]:
+    noted = Notice.objects.values_list("meter__serial", "what", "times")
+    return list(noted), list(Delivery.objects.values_list("body", flat=True)), Firing.objects.count()

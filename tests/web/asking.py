@@ -29,6 +29,7 @@ from avlas.meters.models import (
     Reading,
     Telegram,
 )
+from avlas.notify.models import Alert, Notification
 from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, Delivery, Job, JobRun, User, Webhook
 from avlas.transfer.models import ExportTemplate, Place, Receipt
@@ -45,6 +46,7 @@ NO_ROW = {
     "choose_password": {"number": "MQ", "token": "no-such"},
     "signin_link": {"token": "no-such"},
     "map_area": {"name": "no-such"},
+    "my_choices": {"token": "no-such"},
     "help_page": {"name": "meters"},
 }
 """Blanks that are no rows of a utility."""
@@ -91,7 +93,7 @@ def blanks_of(world: World, name: str) -> dict[str, int]:
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
              "group": Group, "report": SavedReport, "photo": Photo, "place": Place,
-             "export": ExportTemplate, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
+             "export": ExportTemplate, "notification": Notification, "alert": Alert, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 

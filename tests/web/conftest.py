@@ -111,6 +111,7 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
         Occupancy,
         Photo,
     )
+    from avlas.notify.models import Alert, Notification
     from avlas.reports.models import SavedReport
     from avlas.simulate import samples
     from avlas.simulate.layouts import meter_type
@@ -185,6 +186,21 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
         key=f"once/{mark}",
         start_at=now,
         end_at=now,
+    )
+    Notification.objects.create(
+        utility=utility,
+        who="address",
+        road="mail",
+        address=f"drift@{mark.lower()}.example",
+        subject=f"{mark} larm",
+    )
+    Alert.objects.create(
+        utility=utility,
+        meter=world.meters[0],
+        register="energy_heat_kwh",
+        period="day",
+        ceiling=1e6,
+        from_at=now,
     )
     world.jobs_and_messages()
     tokens.create(utility, f"{named} fakturering", ["telegrams:write"], created_by=people["administrator"])

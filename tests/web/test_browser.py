@@ -58,6 +58,7 @@ def every_address(north) -> list[str]:
              "key_add", "info_codes", "performance", "performance_level", "jobs", "job_add", "messages", "webhooks", "webhook_add", "settings",
              "exports", "export_add", "receipts", "places", "place_add",
              "heat_report", "heat_levels", "consumption_report", "compare", "water_loss", "saved_reports", "report_save",
+             "notifications", "notification_add", "sms_settings", "alerts", "alert_limit",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse(name, args=[meter.pk]) for meter in north.meters for name in ("meter", "meter_case")]

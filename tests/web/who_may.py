@@ -16,7 +16,7 @@ LOOK: Final[dict[str, set[str]]] = {
     ANYBODY: {
         "account_login", "account_logout", "account_inactive", "account_forgotten", "account_second_factor",
         "passkey_begin", "passkey_sign_in", "single_sign_on", "single_sign_on_back",
-        "choose_password", "signin_link", "set_language", "theme",
+        "choose_password", "signin_link", "set_language", "theme", "my_choices",
     },
     SIGNED_IN: {
         "account_change_password", "own_sessions", "second_factor", "second_factor_on", "second_factor_off",
@@ -28,7 +28,8 @@ LOOK: Final[dict[str, set[str]]] = {
         "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
         "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
         "consumption_report", "consumption_report_file", "consumption_report_map", "consumption_report_map_meters", "compare", "compare_file", "water_loss", "water_loss_file",
-        "saved_reports", "exports", "export_make", "meter_report", "point_report", "customer_report", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
+        "saved_reports", "alerts", "alert", "notifications", "notification_add", "notification_edit", "notification_test",
+        "notification_delete", "exports", "export_make", "meter_report", "point_report", "customer_report", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
         "billing_corrections_file", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
     },
     "reading_management": {
@@ -39,13 +40,13 @@ LOOK: Final[dict[str, set[str]]] = {
     "device_and_customer_management": {
         "meter_add", "revision_periods", "meter_edit", "meter_delete", "meter_use", "meter_install", "meter_take_down",
         "meter_let_in", "meter_exchange", "exchange_undo", "point_add", "point_edit", "point_move", "customer_add",
-        "customer_edit", "meter_report_send", "point_report_send", "customer_report_send", "meter_photos",
+        "customer_edit", "customer_link", "alert_add", "alerts_act", "meter_report_send", "point_report_send", "customer_report_send", "meter_photos",
         "point_photos", "exchange_photos", "photo", "photo_delete", "meter_inputs", "point_parts", "point_delete",
         "customer_delete", "info_codes_acknowledge", "heard_adopt", "key_import", "key_add", "key_test", "key_delete",
     },
     "group_management": {"map_group", "group_add", "group_edit", "group_delete"},
     "system_configuration": {
-        "utility_settings", "places", "place_add", "place", "place_edit", "place_test", "place_pin", "place_delete",
+        "utility_settings", "alert_limit", "sms_settings", "places", "place_add", "place", "place_edit", "place_test", "place_pin", "place_delete",
         "old_readings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
         "receiver_delete", "job_add", "job_edit", "job_run_now", "job_switch", "job_delete", "messages", "message",
         "message_send_again", "check_up", "mail_server", "webhooks", "webhook_add", "webhook_edit", "webhook_test",
@@ -60,7 +61,16 @@ LOOK: Final[dict[str, set[str]]] = {
 CHANGE: Final[dict[str, set[str]]] = {
     ANYBODY: LOOK[ANYBODY] - {"account_inactive", "signin_link"},
     SIGNED_IN: LOOK[SIGNED_IN] - {"second_factor", "help", "help_page"},
-    "data_access": {"meters_act", "explain", "export_make"},  # chooses meters; explains what is pasted
+    "data_access": {
+        "meters_act",
+        "explain",
+        "export_make",
+        "alert",
+        "notification_add",
+        "notification_edit",
+        "notification_test",
+        "notification_delete",
+    },  # chooses meters; explains what is pasted
     "reading_management": (LOOK["reading_management"] | {"billing", "billing_corrections"})
     - {"export_file", "receipts", "receipt"},
     "device_and_customer_management": (LOOK["device_and_customer_management"] | {"exchange", "meter_case"})

@@ -24,7 +24,7 @@ from avlas.meters.models import (
     Source,
 )
 from avlas.meters.personal_data import Personal, fields
-from avlas.system import audit
+from avlas.system import audit, outbox
 
 if TYPE_CHECKING:
     from avlas.meters.keys import Who
@@ -64,6 +64,15 @@ def everything(customer: Customer) -> dict[str, Any]:
                 "destination": one.delivery.destination if one.delivery else None,
             }
             for one in customer.reports.select_related("delivery").order_by("at")
+        ],
+        "messages": [
+            {
+                "at": one.created_at.isoformat(),
+                "to": one.destination,
+                "subject": one.subject,
+                "text": one.body,
+            }
+            for one in outbox.to_person(customer.utility_id, customer.email, customer.phone).order_by("pk")
         ],
     }
 
@@ -127,11 +136,12 @@ def _reading(row: dict[str, Any]) -> dict[str, Any]:
 def pseudonymise(customer: Customer, who: Who) -> None:
     """Take away who the customer is: number and everything else that names them. It can't be taken back.
 
-    Occupancies and readings stay, without a name; what staff wrote about who lives there now is emptied. The audit log
-    names the customer by the new number alone.
+    Messages to the customer are deleted. Occupancies and readings stay, without a name; what staff wrote about who
+    lives there now is emptied. The audit log names the customer by the new number alone.
     """
     with transaction.atomic():
         row = Customer.objects.select_for_update().get(pk=customer.pk)
+        outbox.to_person(row.utility_id, row.email, row.phone).delete()
         names = fields("meters.Customer", Personal.CUSTOMER)
         for name in names:
             setattr(row, name, {} if isinstance(row._meta.get_field(name), JSONField) else "")  # noqa: SLF001

@@ -11,7 +11,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from avlas.notify import mail, webhook
+from avlas.notify import mail, sms_account, webhook
 from avlas.notify.errors import ClaimLost, NotSent
 from avlas.system import outbox
 from avlas.system.models import MailServer, Road, User
@@ -33,6 +33,8 @@ def send_one(now: datetime, lease: timedelta = outbox.LEASE) -> bool:
     try:
         if delivery.road == Road.WEBHOOK:
             _send_event(delivery)
+        elif delivery.road == Road.SMS:
+            sms_account.send(delivery, lease)
         else:
             _send_mail(delivery, lease)
     except ClaimLost:

@@ -403,6 +403,7 @@ class Road(models.TextChoices):
     """How a message goes out."""
 
     MAIL = "mail", gettext_lazy("e-mail")
+    SMS = "sms", gettext_lazy("SMS")
     WEBHOOK = "webhook", gettext_lazy("webhook")
 
 
@@ -417,7 +418,7 @@ class DeliveryStatus(models.TextChoices):
 
 
 class Delivery(models.Model):
-    """A message to one e-mail address or webhook, from the transaction of what it tells about until it is sent.
+    """A message to one e-mail address, phone or webhook, from the transaction of what it tells about until it is sent.
 
     ``key`` keeps the same message from being written twice. ``event_id`` is the Message-ID or the event's id and
     never changes. ``handed_over_at`` is set just before the last byte is sent: from then on only the server's
@@ -430,7 +431,7 @@ class Delivery(models.Model):
     event_id = models.UUIDField(unique=True, default=uuid.uuid4)
     road = models.CharField(max_length=10, choices=Road, default=Road.MAIL)
     webhook = models.ForeignKey(Webhook, on_delete=models.SET_NULL, null=True, related_name="deliveries")
-    destination = models.CharField(max_length=500)  # the e-mail address, or the webhook's address at the time
+    destination = models.CharField(max_length=500)  # the address, or the webhook's at the time
     subject = models.CharField(max_length=250, blank=True)
     body = models.TextField()
     status = models.CharField(max_length=10, choices=DeliveryStatus, default=DeliveryStatus.WAITING)
@@ -462,3 +463,4 @@ class Delivery(models.Model):
 from avlas.system.attachment import Attachment as Attachment  # noqa: E402, PLC0414 - a table of its own module
 from avlas.system.kept_secret import KeptSecret as KeptSecret  # noqa: E402, PLC0414
 from avlas.system.outside_identity import OutsideIdentity as OutsideIdentity  # noqa: E402, PLC0414
+from avlas.system.sms_gateway import SmsGateway as SmsGateway  # noqa: E402, PLC0414 - a module of its own, known to Django from here

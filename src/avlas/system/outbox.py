@@ -3,7 +3,7 @@
 A row is made in the caller's transaction (``mail``, ``publish``): message and deed are kept together or not at
 all, and the same ``key`` twice makes one row. Sending is claimed by one worker for a while, like a job's run.
 
-**Nothing twice.** An e-mail protocol has one moment of doubt: between the last byte of the message and the
+**Nothing twice.** E-mail and text messages have one moment of doubt: between the last byte of the message and the
 server's answer. Just before that byte the row says ``handed_over_at``. A worker that dies earlier has sent
 nothing, and the mail is tried again. One that dies later leaves a mail that may have arrived: it becomes
 *unsure* and is not sent again by itself; the pages show it, and a person may send it again, with the same
@@ -55,6 +55,7 @@ from avlas.system.told import in_words, told
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from django.db.models import QuerySet
     from django.utils.functional import Promise
 
     from avlas.system.models import Utility
@@ -65,6 +66,7 @@ LEASE: Final = timedelta(minutes=3)
 PASSWORD_LINK: Final = "access.password_link"  # noqa: S105 - an event whose text is for the addressee alone
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 900, 3600, 4 * 3600))
 UNFINISHED: Final = (DeliveryStatus.WAITING, DeliveryStatus.SENDING)
+_TELLING_DIGITS: Final = 7  # of a phone number: those that are the same in all ways of writing it
 _MAIL_CONTEXT: Final = b"avlas mail server"
 _UNSURE: Final = gettext_noop(
     "The program ended after the message was handed over and before the server's answer was noted, "
@@ -105,6 +107,11 @@ def mail(
             for one in files
         )
     return made
+
+
+def text_message(to: str, body: str, *, utility: Utility, event: str, key: str) -> Delivery:
+    """Put a text message (SMS) to a phone number (+46...) into the outbox, in the caller's transaction."""
+    return _put(Delivery(utility=utility, key=key, event=event, road=Road.SMS, destination=to, body=body))
 
 
 def publish(utility: Utility, event: str, data: Mapping[str, Any], *, key: str) -> None:
@@ -159,7 +166,7 @@ def claim(now: datetime, lease: timedelta = LEASE) -> Delivery | None:
         webhook=OuterRef("webhook"), pk__lt=OuterRef("pk"), status__in=UNFINISHED
     )
     free = Delivery.objects.filter(
-        Q(road=Road.MAIL) | ~Exists(earlier), status=DeliveryStatus.WAITING, next_try_at__lte=now
+        ~Q(road=Road.WEBHOOK) | ~Exists(earlier), status=DeliveryStatus.WAITING, next_try_at__lte=now
     )
     for found in free.order_by("pk")[:20]:
         token = f"{socket.gethostname()[:50]}:{os.getpid()}:{random_secrets.token_hex(4)}"
@@ -176,11 +183,11 @@ def claim(now: datetime, lease: timedelta = LEASE) -> Delivery | None:
 
 
 def _see_to_abandoned(now: datetime) -> None:
-    """What workers that died left: to be tried again if nothing was handed over; else unsure, if it is a mail."""
+    """What workers that died left: to be tried again if nothing was handed over; else unsure, if people read it."""
     left = Delivery.objects.filter(status=DeliveryStatus.SENDING, lease_until__lt=Now())
     if not left.exists():
         return
-    in_doubt = Q(road=Road.MAIL, handed_over_at__isnull=False)
+    in_doubt = Q(road__in=(Road.MAIL, Road.SMS), handed_over_at__isnull=False)
     left.filter(in_doubt).update(status=DeliveryStatus.UNSURE, told=told(_UNSURE, {}))
     left.exclude(in_doubt).update(status=DeliveryStatus.WAITING, next_try_at=now)
 
@@ -240,9 +247,11 @@ def send_again(delivery: Delivery) -> bool:
     )
 
 
-def try_now() -> None:
-    """Try waiting mails at once: the mail server's settings have changed."""
-    waiting = Delivery.objects.filter(road=Road.MAIL, status=DeliveryStatus.WAITING)
+def try_now(road: Road = Road.MAIL, utility: Utility | None = None) -> None:
+    """Try waiting messages at once: the settings of the road they take have changed."""
+    waiting = Delivery.objects.filter(road=road, status=DeliveryStatus.WAITING)
+    if utility is not None:
+        waiting = waiting.filter(utility=utility)
     waiting.update(next_try_at=datetime.now(UTC))
 
 
@@ -251,6 +260,17 @@ def remove_webhook(hook: Webhook) -> None:
     waiting = Delivery.objects.filter(webhook=hook, status__in=UNFINISHED)
     waiting.update(status=DeliveryStatus.FAILED, told=told(_WEBHOOK_REMOVED, {}))
     hook.delete()
+
+
+def to_person(utility_id: int, email: str, phone: str) -> QuerySet[Delivery]:
+    """The messages of a utility to somebody outside of it: by mail address, and by number however it was written."""
+    digits = "".join(sign for sign in phone if sign.isdigit())[-_TELLING_DIGITS:]
+    theirs = Q(pk=None)
+    if email:
+        theirs |= Q(road=Road.MAIL, destination__iexact=email)
+    if len(digits) == _TELLING_DIGITS:
+        theirs |= Q(road=Road.SMS, destination__endswith=digits)
+    return Delivery.objects.filter(theirs, utility_id=utility_id)
 
 
 def forget_old(now: datetime) -> int:

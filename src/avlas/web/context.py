@@ -115,6 +115,8 @@ SECTIONS = (
         "antenna",
         (
             Entry("info_codes", _("Info codes"), ("meter_case",)),
+            Entry("alerts", _("Consumption alerts"), ("alert", "alert_add", "alert_limit")),
+            Entry("notifications", _("Notifications"), ("notification_add", "notification_edit")),
             Entry("heard", _("Heard"), ("heard_one",)),
             Entry(
                 "receivers",
@@ -142,6 +144,7 @@ SECTIONS = (
             Entry(
                 "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True
             ),
+            Entry("sms_settings", _("SMS"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry(
                 "webhooks",
                 _("Webhooks"),

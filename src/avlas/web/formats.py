@@ -83,6 +83,14 @@ def date_time(moment: datetime | None, zone: tzinfo | None = None, *, seconds: b
     )
 
 
+def date_time_offset(moment: datetime | None, zone: tzinfo | None = None) -> str:
+    """Date, clock and the clock's distance from universal time: 2026-11-23 14:05 +01:00."""
+    if moment is None:
+        return MISSING
+    offset = f"{local(moment, zone):%z}"
+    return f"{date_time(moment, zone)}{HARD_SPACE}{offset[:3]}:{offset[3:5]}"
+
+
 def day(value: date | None) -> str:
     """A date: 2026-11-23 or 23 Nov 2026."""
     if value is None:

@@ -49,6 +49,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     "messages": ("message", "mail_server", "webhook"),
     "map": ("map",),
     "meters": ("meters", "group"),
+    "notifications": ("notification", "sms_settings", "alert"),
     "operations": ("check_up",),
     "performance": ("performance",),
     "points": (

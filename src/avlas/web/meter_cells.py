@@ -28,9 +28,18 @@ _HIDDEN_WHEN_NARROW = frozenset({"postal_code", "customer_number"})  # among the
 
 
 def cells(
-    facts: Facts, columns: Sequence[Variable], icon: Icon, missing_before: datetime, *, standard: bool
+    facts: Facts,
+    columns: Sequence[Variable],
+    icon: Icon,
+    missing_before: datetime,
+    *,
+    standard: bool,
+    alerted: bool,
 ) -> SafeString:
-    """All cells of a meter's line; the first one leads to the meter. ``standard``: the columns nobody chose."""
+    """All cells of a meter's line; the first one leads to the meter. ``standard``: the columns nobody chose.
+
+    ``alerted``: a consumption alert of the meter stands; its symbol stands in the link.
+    """
     made = []
     for number, column in enumerate(columns):
         text = as_text(column, facts)
@@ -43,8 +52,11 @@ def cells(
         inside = _inside(column, facts, text, icon, missing_before)
         if number == 0:
             inside = format_html(
-                '<a class="main{}" href="{}">{}</a>',
-                "" if text else " muted", reverse("meter", args=[facts.meter.pk]), text or _nothing(column, facts),
+                '<a class="main{}" href="{}">{}{}</a>',
+                "" if text else " muted", reverse("meter", args=[facts.meter.pk]),
+                format_html('<span class="tone-bad">{}</span>\u00a0', icon("chart", _("High consumption")))
+                if alerted else "",
+                text or _nothing(column, facts),
             )  # fmt: skip
         made.append(f"<td{attributes}>{inside}</td>")
     return mark_safe("".join(made))  # noqa: S308 - every part is escaped above

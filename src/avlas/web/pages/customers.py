@@ -16,10 +16,12 @@ from avlas.decode.registers import BY_CODE
 from avlas.meters import points as meter_points
 from avlas.meters.changes import change
 from avlas.meters.models import Customer, Installation, MeteringPoint, Occupancy
+from avlas.notify.models import ConsumerChoice
 from avlas.reports.calc import value_at
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.consumption import Standing, standing
 from avlas.reports.latest import latest
+from avlas.system.models import SmsGateway
 from avlas.web import formats
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page, rows
@@ -113,6 +115,8 @@ def customer(request: PageRequest, pk: int) -> HttpResponse:
         "customer": own,
         "now": [(one, meters.get(one.point_id, [])) for one in occupancies if one.to_at is None],
         "before": [one for one in occupancies if one.to_at is not None],
+        "choice": ConsumerChoice.objects.filter(customer=own).first(),
+        "has_sms": rows(request, SmsGateway).exists(),
     }
     return render(request, "pages/customer.html", context)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from django.core.cache import cache
+from django.db.models import Count
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -215,6 +216,17 @@ def _of_meters(counts: dict[str, int], allowed: frozenset[str]) -> list[Todo]:
             href = reverse("key_import") if import_keys else _link("meters", status=state)
             action = _("Import keys") if import_keys else _("Show them")
             found.append(Todo(_waiting_text(state, count), href, action, icon))
+    if counts["alerts"]:
+        text = ngettext(
+            "%(n)s meter uses more than its ceiling",
+            "%(n)s meters use more than their ceiling",
+            counts["alerts"],
+        )
+        found.append(
+            Todo(
+                text % {"n": formats.number(counts["alerts"])}, _link("alerts", show="fired"), _("Show them")
+            )
+        )
     if counts["info"]:
         text = ngettext(
             "%(n)s meter has an active info code", "%(n)s meters have active info codes", counts["info"]
@@ -344,7 +356,11 @@ def _latest_runs(request: PageRequest) -> list[JobRun]:
 
 def _live(request: PageRequest) -> dict[str, Any]:
     now = datetime.now(UTC)
-    counts = _counts(request.utility.pk, now)
+    fired = rows(request, Alert).filter(fired_at__isnull=False)
+    counts = {
+        **_counts(request.utility.pk, now),
+        "alerts": fired.aggregate(n=Count("meter", distinct=True))["n"],
+    }
     every = list(rows(request, Collector).order_by("name"))
     receivers = [one for one in every if is_receiver(one)]
     # chosen by number first: whole rows of 100,000 addresses take twice as long to sort

@@ -14,6 +14,7 @@ from avlas.meters import cases, keys, revision
 from avlas.meters.let_in import distrusted
 from avlas.meters.models import Collector, Installation, Meter, Occupancy, State, Telegram
 from avlas.meters.states import COUNTED
+from avlas.notify.models import Firing
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.consumption import spans_of_meter, spans_of_point
 from avlas.reports.latest import latest
@@ -101,6 +102,10 @@ def meter(request: PageRequest, pk: int) -> HttpResponse:
         "newest_at": max((one.at for one in newest), default=None),
         "info": info_codes.in_words(found.family, info_number),
         "case": cases.case_of(found),
+        "alerts": [
+            (one.alert, one)
+            for one in Firing.objects.filter(alert__meter=found, reset_at=None).select_related("alert")
+        ],
         "now": datetime.now(UTC),
         "events": [(event, info_codes.in_words(found.family, event.code)) for event in events],
         "telegrams": _telegrams(found, 0, _TELEGRAMS_SHOWN),

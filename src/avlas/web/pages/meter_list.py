@@ -20,6 +20,7 @@ from avlas.meters import groups, priority
 from avlas.meters.directory import current_generation
 from avlas.meters.keys import Who
 from avlas.meters.models import Meter
+from avlas.notify import alerts
 from avlas.reports.variables import PARTS, VARIABLES, chosen, fetch
 from avlas.system.models import Permission
 from avlas.web import formats, words
@@ -34,6 +35,7 @@ from avlas.web.meter_search import (
     find_meters,
     wanted,
 )
+from avlas.web.pages import alerts as alert_pages
 from avlas.web.pages.access import PageRequest, computer, page
 from avlas.web.pages.group_pages import group_form
 from avlas.web.table_files import FILE_KINDS, table_file
@@ -75,6 +77,7 @@ def meters(request: PageRequest) -> HttpResponse:
         "standard_columns": tuple(one.code for one in columns) == COLUMNS,
         "sorts": SORTS,
         "missing_before": now - MISSING_AFTER,
+        "alerted": alerts.fired_of(ids),
         "own_group": groups.by_choice(request.utility.pk, what.group),
     }
     if not fragment:
@@ -259,6 +262,10 @@ def _new_group(request: PageRequest, ids: list[int], _what: str) -> HttpResponse
     return group_form(request, ids=ids, back=request.POST.get("list", ""))
 
 
+def _alert(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
+    return alert_pages.ceiling_form(request, ids, back=request.POST.get("list", ""))
+
+
 def _priority(request: PageRequest, ids: list[int], _what: str) -> HttpResponse:
     try:
         count = priority.make(request.utility, ids, Who(request.user, computer(request)))
@@ -297,6 +304,7 @@ _DEEDS: Final[dict[str, tuple[str, Callable[[PageRequest, list[int], str], HttpR
     "add": (Permission.GROUP_MANAGEMENT, _add),
     "remove": (Permission.GROUP_MANAGEMENT, _remove),
     "new_group": (Permission.GROUP_MANAGEMENT, _new_group),
+    "alert": (alert_pages.MAY_SET, _alert),
     "priority": (Permission.READING_MANAGEMENT, _priority),
     "ordinary": (Permission.READING_MANAGEMENT, _ordinary),
 }

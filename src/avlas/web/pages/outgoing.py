@@ -67,7 +67,7 @@ def message(request: PageRequest, pk: int) -> HttpResponse:
         "for_addressee": found.event == outbox.PASSWORD_LINK,
         "status_tones": STATUS_TONES,
         "finished": found.status not in outbox.UNFINISHED,
-        "sendable": found.road == Road.MAIL or found.webhook is not None,
+        "sendable": found.road != Road.WEBHOOK or found.webhook is not None,
     }
     return render(request, "pages/message.html", context)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import template
@@ -12,13 +14,14 @@ from django.utils.translation import gettext as _
 from avlas.collect import texts as collect_texts
 from avlas.decode.registers import BY_CODE
 from avlas.meters.models import STATE_TEXTS, State
+from avlas.notify.models import Period
+from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.system.told import in_words
 from avlas.web import formats, meter_cells, variable_words, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
-    from decimal import Decimal
 
     from django.forms import BoundField
     from django.template.context import RequestContext
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from avlas.collect.drivers.heard import Notice
     from avlas.decode.explain import Row
+    from avlas.notify.models import Alert, Firing
     from avlas.reports.variables import Facts, Variable
     from avlas.system.models import JobLine, JobRun
     from avlas.web.pages.meter_readings import Line
@@ -65,6 +69,12 @@ def date_time_seconds(moment: datetime | None) -> str:
 
 
 @register.filter
+def date_time_offset(moment: datetime | None) -> str:
+    """Date and clock with the distance from universal time."""
+    return formats.date_time_offset(moment)
+
+
+@register.filter
 def day(value: date | None) -> str:
     """A date."""
     return formats.day(value)
@@ -74,6 +84,51 @@ def day(value: date | None) -> str:
 def local_day(moment: datetime | None) -> str:
     """The date of a moment where the reader is."""
     return formats.MISSING if moment is None else formats.day(formats.local(moment).date())
+
+
+@register.filter
+def standard_day(moment: datetime) -> str:
+    """The date of a moment in standard time."""
+    return formats.day(moment.astimezone(STANDARD_TIME).date())
+
+
+@register.filter
+def standard_last_day(end: datetime) -> str:
+    """The last date before a moment, in standard time."""
+    return formats.day((end.astimezone(STANDARD_TIME) - timedelta(seconds=1)).date())
+
+
+@register.simple_tag
+def amount(value: float, alert: Alert) -> str:
+    """An amount of an alert's register, as exactly as the ceiling was written."""
+    unit = BY_CODE[alert.register]
+    decimals = max(unit.decimals, -int(Decimal(repr(alert.ceiling)).as_tuple().exponent))
+    shown = round(Decimal(repr(value)), decimals).normalize()
+    return formats.quantity(shown, unit.unit)
+
+
+@register.simple_tag
+def ceiling(alert: Alert) -> str:
+    """What may be used in which time: "12.5 kWh in a day"."""
+    said = {"amount": amount(alert.ceiling, alert), "period": alert.get_period_display()}
+    if alert.period == Period.TOTAL:
+        return f"{said['amount']} {said['period']}"
+    return _("%(amount)s in %(period)s") % said
+
+
+@register.simple_tag
+def used(firing: Firing, alert: Alert) -> str:
+    """The most that was used, and in which period."""
+    start = firing.used_at.astimezone(STANDARD_TIME)
+    shown = amount(firing.used, alert)
+    if alert.period == Period.TOTAL:
+        return shown
+    when = {
+        Period.HOUR: f"{formats.day(start.date())} {start:%H}{formats.UNTIL}{start + timedelta(hours=1):%H}",
+        Period.DAY: formats.day(start.date()),
+        Period.MONTH: formats.month(start.date()),
+    }[Period(alert.period)]
+    return f"{shown} ({when})"
 
 
 @register.filter
@@ -163,7 +218,12 @@ def signal_level(rssi_dbm: float | None) -> int:
 def line_of_meter(context: RequestContext, facts: Facts) -> SafeString:
     """The cells of a line in the list of meters."""
     return meter_cells.cells(
-        facts, context["columns"], icon, context["missing_before"], standard=context["standard_columns"]
+        facts,
+        context["columns"],
+        icon,
+        context["missing_before"],
+        standard=context["standard_columns"],
+        alerted=facts.meter.pk in context["alerted"],
     )
 
 
