@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, gettext_noop
 from avlas.meters.housekeeping import tidy
 from avlas.notify import silent_receivers
 from avlas.operation import backup
-from avlas.system import jobs, outbox
+from avlas.system import api_answers, jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
 
@@ -35,6 +35,7 @@ def _housekeeping(context: Context) -> None:
             runs=runs,
             messages=messages,
         )
+    api_answers.forget_old(now)
     if done["partitions"]:
         context.log(gettext_noop("Room made for the coming months' readings."))
 

@@ -9,6 +9,7 @@ AVLAS_TRUSTED_PROXIES addresses and networks whose X-Forwarded-For and -Proto ar
 AVLAS_PRIORITY_METERS how many meters of a utility may be read every five minutes (default 50)
 AVLAS_SESSION_IDLE_HOURS  hours without anybody at the computer after which a session ends (default 12)
 AVLAS_SESSION_DAYS    days after which every session ends (default 14)
+AVLAS_API_CALLS_PER_MINUTE  how many calls a token of the API may make in a minute (default 600)
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
 AVLAS_SYSLOG          where the audit is copied to: local, udp://host:port or tcp://host:port (default: nowhere)
 AVLAS_DEBUG           1 for development
@@ -144,6 +145,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "django_htmx",
     "csp",
+    "ninja",
     "avlas.system",
     "avlas.meters",
     "avlas.reports",
@@ -249,6 +251,7 @@ CSRF_COOKIE_SECURE = HTTPS
 TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,::1"))
 SYSLOG = _syslog(os.environ.get("AVLAS_SYSLOG", ""))
 PRIORITY_METERS = _count("AVLAS_PRIORITY_METERS", 50)
+API_CALLS_PER_MINUTE = max(1, _count("AVLAS_API_CALLS_PER_MINUTE", 600))
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {

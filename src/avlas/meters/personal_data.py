@@ -49,6 +49,7 @@ JUDGED: Final[dict[str, Personal]] = {
     "meters.Exchange.reason": Personal.WRITTEN,
     "meters.Exchange.undone_reason": Personal.WRITTEN,
     "meters.Exchange.note": Personal.WRITTEN,
+    "system.ApiAnswer.body": Personal.WRITTEN,  # kept for a day
     "system.User.email": Personal.STAFF,
     "system.User.first_name": Personal.STAFF,
     "system.User.last_name": Personal.STAFF,
@@ -82,6 +83,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.ReceiverHour": "signals",
         "meters.RevisionRule": "kind",
         "reports.SavedReport": "kind name note settings",
+        "system.ApiAnswer": "key request headers",
         "system.ApiToken": "name prefix hash scopes",
         "system.AuditEvent": "event",
         "system.Delivery": "key event road status worker told",

@@ -455,3 +455,6 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.destination} {self.status}"
+
+
+from avlas.system.api_answers import ApiAnswer as ApiAnswer  # noqa: E402, PLC0414
