@@ -19,6 +19,7 @@ import pytest
 from avlas.demo.history import Progress
 from avlas.demo.load import load
 from avlas.meters.directory import Directory
+from avlas.meters.journal import Written
 from avlas.meters.models import InfoEvent, Kind, Meter, Quality, Reading
 from avlas.meters.steps import settle
 from avlas.reports.consumption import consumption, spans_of_point
@@ -46,7 +47,7 @@ def test_history_is_what_ingest_would_have_stored(town, tmp_path, settings):
     events = set(InfoEvent.objects.values_list("meter_id", "at", "code_before", "code"))
     marked = [key for key, quality in before.items() if quality & (Quality.ROLLED_OVER | Quality.BACKWARDS)]
     some = list(before)[:: max(1, len(before) // 4000)] + marked
-    settle([(meter, int(at.timestamp())) for meter, at in dict.fromkeys(some)])
+    settle([(meter, int(at.timestamp())) for meter, at in dict.fromkeys(some)], Written(0))
     after = {(row.meter_id, row.slot_at): row.quality for row in rows.only("quality")}
     assert {key for key in before if before[key] != after[key]} == set()
     assert set(InfoEvent.objects.values_list("meter_id", "at", "code_before", "code")) == events

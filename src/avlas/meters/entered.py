@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from avlas.decode.families import canonical, named
 from avlas.decode.registers import BY_CODE, CODES
 from avlas.meters import column_store, formats
+from avlas.meters.journal import Written
 from avlas.meters.models import Fence, Kind, Meter, Quality, Reading, Source, VoidedReading
 from avlas.meters.slots import READING_COLUMNS, READING_KEY
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, modulus, most_use
@@ -196,6 +197,7 @@ def enter(
             **{one.register: [one.value] for one in figures},
         }
         column_store.upsert(connection, "reading", columns, READING_KEY)
+        _tell(meter, slot, Kind.ENTERED)
         audit.record(
             "readings.estimated" if estimated_by else "readings.entered",
             utility=meter.utility, user=who.user, computer=who.computer, target=str(meter),
@@ -228,7 +230,14 @@ def void(meter: Meter, at: datetime, kind: Kind, reason: str, who: Who) -> None:
         Reading.objects.filter(meter_id=meter.pk, slot_at=slot, kind=kind).update(
             quality=row.quality | int(Quality.VOIDED)
         )
+        _tell(meter, slot, kind)
         audit.record(
             "readings.voided", utility=meter.utility, user=who.user, computer=who.computer, target=str(meter),
             detail={"at": row.slot_at.isoformat(), "kind": Kind(kind).name.lower(), "reason": reason.strip()},
         )  # fmt: skip
+
+
+def _tell(meter: Meter, slot: int, kind: Kind) -> None:
+    written = Written(meter.utility_id)
+    written.reading(meter.pk, slot, kind)
+    written.append()

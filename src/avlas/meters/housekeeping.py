@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
+from avlas.meters import journal
 from avlas.meters.ddl import ensure_partitions
 
 STRANGERS_HOURS = 24
@@ -47,6 +48,7 @@ def tidy(now: datetime | None = None) -> dict[str, int]:
         "strangers": strangers,
         "raw telegrams": raw,
         "receiver hours": hours,
+        "journal entries": journal.prune(now),
         "partitions": ensure_partitions(connection, now),
     }
 

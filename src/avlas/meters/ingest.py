@@ -24,9 +24,10 @@ from django.db.models.functions import Coalesce, Greatest
 from avlas.decode.batch import NONE, SECURITY_NAMES, Headers, address_of, headers
 from avlas.meters import column_store, fragments, layouts, logged, retro, slots, states, steps
 from avlas.meters.directory import Directory, current_generation
+from avlas.meters.journal import Written
 from avlas.meters.judge import CLOCK_WRONG_SECONDS, DAY, Judged
 from avlas.meters.logged import LoggedColumns
-from avlas.meters.models import Collector, Quality, Source, State
+from avlas.meters.models import Collector, Kind, Quality, Source, State
 from avlas.meters.ordinary import Ordinary
 from avlas.meters.owned import Owned
 from avlas.meters.slots import Kept, Readings
@@ -196,7 +197,8 @@ def _store(judgement: _Judgement, locked: _Locked) -> tuple[IngestResult, bool]:
     if careful is not None:
         other = Kept.of([entry for entry in careful.kept if entry.stored != entry.state])
         slots.write_telegrams(other, telegrams.collector_id, new=False)
-    _write_readings(judgement, kept)
+    written = Written(owned.directory.utility_id)
+    _write_readings(judgement, kept, written)
     result = IngestResult(telegrams=len(owned.handle))
     result.states[State.DAMAGED] += len(owned.heads.problems)
     _count_ordinary(judgement, locked, kept, result)
@@ -206,6 +208,7 @@ def _store(judgement: _Judgement, locked: _Locked) -> tuple[IngestResult, bool]:
         again=telegrams.again,
     )  # fmt: skip
     _name_meters(judgement, kept, sightings)
+    written.append()
     learnt = layouts.keep(judgement.store)
     if not telegrams.again:
         last = Value(datetime.fromtimestamp(float(telegrams.heard_at.max()), UTC), DateTimeField())
@@ -229,7 +232,7 @@ def _ordinary_telegrams(judgement: _Judgement) -> Kept:
     )  # fmt: skip
 
 
-def _write_readings(judgement: _Judgement, kept: Kept) -> None:
+def _write_readings(judgement: _Judgement, kept: Kept, written: Written) -> None:
     owned, ordinary, careful = judgement.owned, judgement.ordinary, judgement.careful
     filling, columns = kept, ordinary.columns
     if careful is not None and careful.columns is not None:
@@ -241,6 +244,8 @@ def _write_readings(judgement: _Judgement, kept: Kept) -> None:
     readings = Readings(filling.meter[order][begins], filling.slot[order][begins])
     changed = readings.fill(filling, columns, careful.anew if careful else ())
     readings.write(changed)
+    touched = changed | ~readings.exists
+    written.readings(readings.meter[touched], readings.slot[touched], Kind.LIVE)
     offset = owned.directory.clock_offset[owned.handle[ordinary.rows]]
     error = clock_errors(columns.meter_time[kept.place], offset, kept.heard_at)
     wrong = (error != NONE) & (np.abs(error) > CLOCK_WRONG_SECONDS)
@@ -248,9 +253,11 @@ def _write_readings(judgement: _Judgement, kept: Kept) -> None:
         columns, kept.place, kept.meter, offset, kept.heard_at, int(owned.telegrams.source),
         np.where(wrong, int(Quality.CLOCK_WRONG), 0),
     ).outside(owned.directory.fences)  # fmt: skip
-    closer = logged.write_ordinary(said)
-    logged.write_logged([*closer, *(careful.logged if careful else ())], careful.lost if careful else ())
-    steps.settle(steps.to_settle(readings, changed))
+    closer = logged.write_ordinary(said, written)
+    logged.write_logged(
+        [*closer, *(careful.logged if careful else ())], careful.lost if careful else (), written
+    )
+    steps.settle(steps.to_settle(readings, changed), written)
 
 
 def clock_errors(clock: np.ndarray, offset: np.ndarray, heard_at: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from avlas.decode.batch import Columns
     from avlas.meters.fences import Fences
+    from avlas.meters.journal import Written
 
 _TELEGRAMS_MARK = int(Quality.CLOCK_WRONG)  # all other marks of a row are not the telegram's
 _NEVER = 1 << 60
@@ -180,7 +181,7 @@ class LoggedColumns:
         ]  # fmt: skip
 
 
-def write_ordinary(said: LoggedColumns) -> list[Logged]:
+def write_ordinary(said: LoggedColumns, written: Written) -> list[Logged]:
     """Write the values for stamps that nothing is known of; give those that need a closer look (write_logged).
 
     Passed over is what says the same as the row that is there, or as an earlier one of the batch, but later.
@@ -214,7 +215,9 @@ def write_ordinary(said: LoggedColumns) -> list[Logged]:
     leads &= _says_all(said)
     closer = np.zeros(len(first), bool)
     closer[key[~same & ~leads]] = True
-    _insert(said, np.flatnonzero(leads & ~closer[key]))
+    new = np.flatnonzero(leads & ~closer[key])
+    _insert(said, new)
+    written.readings(said.meter[new], said.slot[new], Kind.LOGGED)
     return said.objects(np.flatnonzero(closer[key]))
 
 
@@ -251,7 +254,7 @@ def _insert(said: LoggedColumns, rows: np.ndarray) -> None:
         )
 
 
-def write_logged(rows: Iterable[Logged], anew: Collection[Slot] = ()) -> None:
+def write_logged(rows: Iterable[Logged], anew: Collection[Slot], written: Written) -> None:
     """Write values with the meter's own stamp; the rows of the stamps ``anew`` are made from ``rows`` alone."""
     new: dict[Slot, list[Logged]] = {key: [] for key in anew}
     for one in rows:
@@ -276,7 +279,10 @@ def write_logged(rows: Iterable[Logged], anew: Collection[Slot] = ()) -> None:
     _write(changed)
     for key, old, now in conflicts:
         _write_conflicts(key, old, now)
-    _delete([key for key in anew if not new[key] and key in there])
+    gone = [key for key in anew if not new[key] and key in there]
+    _delete(gone)
+    for meter_id, slot_at in (*changed, *gone):
+        written.reading(meter_id, slot_at, Kind.LOGGED)
 
 
 def _write(changed: dict[Slot, tuple[Any, ...]]) -> None:

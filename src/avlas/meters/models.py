@@ -617,3 +617,6 @@ class Telegram(models.Model):
     class Meta:
         managed = False
         db_table = "telegram"
+
+
+from avlas.meters.journal import Journal as Journal  # noqa: E402, PLC0414 - a module of its own, known to Django from here

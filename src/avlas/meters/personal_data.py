@@ -74,6 +74,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.Group": "name note",
         "meters.Installation": "role",
         "meters.Key": "manufacturer identification sealed source",
+        "meters.Journal": "body",  # numbers of meters and moments, no values
         "meters.LearntLayout": "manufacturer headers source",
         "meters.Meter": "manufacturer serial model family medium config mounted_in accuracy_class seals",
         "meters.MeterAddress": "road identifier",

@@ -20,6 +20,7 @@ from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, m
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from avlas.meters.journal import Written
     from avlas.meters.slots import Readings
 
 JUDGED = Newest.CODES
@@ -52,17 +53,17 @@ def to_settle(readings: Readings, changed: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(readings.meter[wanted].tolist(), readings.slot[wanted].tolist(), strict=True))
 
 
-def settle(keys: Sequence[tuple[int, int]]) -> None:
+def settle(keys: Sequence[tuple[int, int]], written: Written) -> None:
     """Judge the live readings at ``keys`` (meter_id, slot_at) and the ones after them; write marks and info events."""
     if not keys:
         return
     before = _predecessors(keys, None)
     rows = _load(before)
-    _mark_steps(before, rows)
+    _mark_steps(before, rows, written)
     if any(row[4] is None for row in rows.values()):
         before = _predecessors([key for key in keys if key in rows and rows[key][4] is not None], "info_code")
         rows = _load(before)
-    _note_info_codes(before, rows)
+    _note_info_codes(before, rows, written)
 
 
 def _predecessors(keys: Sequence[tuple[int, int]], having: str | None) -> dict[tuple[int, int], int | None]:
@@ -89,7 +90,7 @@ def _load(before: dict[tuple[int, int], int | None]) -> dict[tuple[int, int], tu
 
 
 def _mark_steps(
-    before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple[Any, ...]]
+    before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple[Any, ...]], written: Written
 ) -> None:
     pairs = [(key, (key[0], at)) for key, at in before.items() if at is not None and key in rows]
     bits = dict.fromkeys(before, 0)
@@ -121,6 +122,8 @@ def _mark_steps(
             cursor.executemany(
                 "UPDATE reading SET quality = %s WHERE meter_id = %s AND slot_at = %s AND kind = 0", changed
             )
+    for _, meter_id, slot_at in changed:
+        written.reading(meter_id, slot_at, Kind.LIVE)
 
 
 def _digits(meter_ids: set[int]) -> dict[int, tuple[int, ...]]:
@@ -135,32 +138,34 @@ def _digits(meter_ids: set[int]) -> dict[int, tuple[int, ...]]:
 
 
 def _note_info_codes(
-    before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple[Any, ...]]
+    before: dict[tuple[int, int], int | None], rows: dict[tuple[int, int], tuple[Any, ...]], written: Written
 ) -> None:
     """Keep an InfoEvent wherever a reading's info code differs from the one last known before it."""
-    events: list[InfoEvent] = []
-    silent: list[tuple[int, int]] = []
-    for key, at in before.items():
-        if key not in rows:
-            continue
-        code = rows[key][4]
+    keys = [key for key in before if key in rows]
+    there = {
+        (meter_id, at): (number, *codes)
+        for number, meter_id, at, *codes in column_store.fetch(
+            connection, "meters_infoevent", {"meter_id": _column(keys, 0), "at": _column(keys, 1)},
+            ("id", "meter_id", "at", "code_before", "code"),
+        )
+    }  # fmt: skip
+    events: dict[tuple[int, int], InfoEvent] = {}
+    gone: list[tuple[int, int]] = []
+    for key in keys:
+        code, at = rows[key][4], before[key]
         old = rows[key[0], at][4] if at is not None else None
         if code is None or code == (old or 0):
-            silent.append(key)
-        else:
-            events.append(InfoEvent(meter_id=key[0], at=key[1], code_before=old, code=code))
-    if silent:
-        there = column_store.fetch(
-            connection,
-            "meters_infoevent",
-            {"meter_id": _column(silent, 0), "at": _column(silent, 1)},
-            ("id",),
-        )
-        if there:
-            InfoEvent.objects.filter(id__in=[row[0] for row in there]).delete()
+            if key in there:
+                gone.append(key)
+        elif key not in there or there[key][1:] != (old, code):
+            events[key] = InfoEvent(meter_id=key[0], at=key[1], code_before=old, code=code)
+    InfoEvent.objects.filter(id__in=[there[key][0] for key in gone]).delete()
     InfoEvent.objects.bulk_create(
-        events, update_conflicts=True, unique_fields=["meter", "at"], update_fields=["code_before", "code"]
-    )
+        events.values(), update_conflicts=True, unique_fields=["meter", "at"],
+        update_fields=["code_before", "code"],
+    )  # fmt: skip
+    written.info_events(gone, opened=False)
+    written.info_events(events, opened=True)
 
 
 def _column(keys: Sequence[tuple[int, int]], place: int) -> np.ndarray:
