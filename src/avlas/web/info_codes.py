@@ -1,4 +1,4 @@
-"""Info codes of a meter in words, from the number that readings and events keep."""
+"""What the info codes of many meters say, now and in the last 30 days."""
 
 from __future__ import annotations
 
@@ -8,31 +8,15 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from avlas.decode import families
 from avlas.reports.calc import recorded_time
-from avlas.web import formats
+from avlas.reports.info_words import Said, in_words, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from django.utils.functional import Promise
 
-    from avlas.decode.family_files import InfoRule
-
-_TONES = {1: "accent", 2: "warn", 3: "bad"}
-_WEIGHTS: Final = (  # among codes that a family calls equally severe: what a code's name holds, gravest first
-    (90, ("burst",)),
-    (80, ("leak", "smoke")),
-    (
-        70,
-        (
-            "sensor", "t1_", "t2_", "t3_", "temperature", "communication", "permanent_error", "pulse_figure",
-            "air", "dry", "direction", "reverse",
-        ),
-    ),
-    (50, ("battery", "supply")),
-)  # fmt: skip
-_OTHERS: Final = 40
+__all__ = ["Meaning", "Meanings", "Said", "in_words", "joined"]
 _LASTED: Final[dict[int, Promise]] = {  # as the water meters' families say it
     1: gettext_lazy("1-8 hours"),
     2: gettext_lazy("9-24 hours"),
@@ -42,51 +26,6 @@ _LASTED: Final[dict[int, Promise]] = {  # as the water meters' families say it
     6: gettext_lazy("15-21 days"),
     7: gettext_lazy("more than 21 days"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One info code as people read it."""
-
-    text: str
-    tone: str
-    severity: int
-    now: bool  # False: the meter remembers it from earlier days
-    code: str = ""  # its name, the same in all languages
-
-    @property
-    def gravity(self) -> int:
-        """The higher, the sooner somebody should see to it: the family's word first, then what kind of code it is."""
-        weight = next((w for w, parts in _WEIGHTS if any(part in self.code for part in parts)), _OTHERS)
-        return self.severity * 100 + weight
-
-
-def in_words(family: str, number: int | None) -> list[Said]:
-    """What the info code ``number`` of a meter of ``family`` (file stem) says, gravest first; [] for none."""
-    if not number:
-        return []
-    known = families.named(family) if family else None
-    rule = _rule(known.info, number) if known else None
-    if rule is None:
-        text = _("Error flags %(flags)s: unknown for this meter type") % {"flags": f"0x{number:X}"}
-        return [Said(text, "warn", 2, True, f"flags_{number:x}")]
-    said, explained = [], 0
-    for bit in rule.bits:
-        explained |= bit.mask
-        if number & bit.mask == bit.value:
-            text = bit.sv if formats.language() == "sv" else bit.en
-            said.append(Said(text, _TONES[bit.severity], bit.severity, bit.source != "history", bit.code))
-    said += [
-        Said(_("Unknown info code, bit %(bit)d") % {"bit": bit}, "accent", 1, True, f"unknown_bit_{bit}")
-        for bit in range(number.bit_length())
-        if number >> bit & 1 and not explained >> bit & 1
-    ]
-    return sorted(said, key=lambda one: -one.gravity)
-
-
-def joined(family: str, number: int | None) -> str:
-    """All active codes in one line: "Burst; Leak"."""
-    return "; ".join(said.text for said in in_words(family, number) if said.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +82,3 @@ class Meanings:
             text = template % {"what": one.text, "how_long": how_long}
             found.append(Said(text, "accent", 1, False, one.code))
         return found
-
-
-def _rule(rules: Iterable[InfoRule], number: int) -> InfoRule | None:
-    """The rule that explains most of the bits: long and short forms of a code agree where both speak."""
-
-    def unexplained(rule: InfoRule) -> int:
-        known = 0
-        for bit in rule.bits:
-            known |= bit.mask
-        return (number & ~known).bit_count()
-
-    return min(rules, key=unexplained, default=None)

@@ -1,8 +1,4 @@
-"""Readings: as they came in, the newest, per interval, at a moment; entered and voided.
-
-A value is told twice: ``value`` in the register's canonical unit, and ``figure`` exactly as the meter's display shows
-it, in ``figure_unit`` (null where that is not known).
-"""
+"""Readings: as they came in, the newest, per interval, at a moment; entered and voided."""
 
 from __future__ import annotations
 
@@ -17,14 +13,15 @@ from ninja.params.functions import Query
 from pydantic import Field
 
 from avlas.decode.families import canonical
-from avlas.decode.registers import BY_CODE, CODES, COUNTERS
-from avlas.meters import entered, formats, groups
+from avlas.decode.registers import BY_CODE, COUNTERS
+from avlas.meters import entered, groups
 from avlas.meters.entered import Figure
 from avlas.meters.models import Kind, Meter, MeteringPoint, Quality, Reading, Source
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED, NONE
 from avlas.reports.consumption import consumption, spans_of_meter, spans_of_point, standing
-from avlas.reports.latest import as_read, latest_of
+from avlas.reports.latest import latest_of
+from avlas.reports.reading_told import KINDS, REGISTERS, marks, readings_told, value_told
 from avlas.web.api.access import ApiRequest, Token, find, router, who
 from avlas.web.api.meters import chosen, past
 from avlas.web.api.problems import conflict, not_there, wrong
@@ -35,12 +32,10 @@ if TYPE_CHECKING:
 
     from avlas.meters.entered import Doubt
     from avlas.reports.consumption import Consumption, Span
-    from avlas.reports.latest import Latest
 
 routes = router("Readings")
 READ, WRITE = Token("readings:read"), Token("readings:write")
-_VALUES: Final = tuple(code for code in CODES if code != "info_code")
-Register = Literal[_VALUES]  # type: ignore[valid-type]
+Register = Literal[REGISTERS]  # type: ignore[valid-type]
 Counter = Literal[COUNTERS]  # type: ignore[valid-type]
 Enterable = Literal[entered.ENTERABLE]  # type: ignore[valid-type]
 KindName = Literal["live", "logged", "entered"]
@@ -56,7 +51,6 @@ _LONGEST: Final[dict[str, timedelta]] = {
     "year": timedelta(days=110 * 366),
 }
 _CIVIL: Final = ZoneInfo("Europe/Stockholm")
-_KINDS: Final[dict[int, KindName]] = {Kind.LIVE: "live", Kind.LOGGED: "logged", Kind.ENTERED: "entered"}
 _HOW: Final[dict[int, How]] = {
     LOGGED: "logged",
     ENTERED: "entered",
@@ -206,45 +200,9 @@ class VoidIn(Closed):
     reason: Reason
 
 
-def marks(quality: int) -> list[str]:
-    """The names of a reading's marks."""
-    return [flag.name.lower() for flag in Quality if quality & flag and flag.name]
-
-
-def value_of(one: Latest) -> Value:
-    """A value in canonical unit and as the meter shows it."""
-    exact = isinstance(one.figure, Decimal)
-    return Value(
-        value=one.value,
-        unit=one.register.unit or one.unit,
-        figure=str(one.figure) if exact else None,
-        figure_unit=one.unit,
-    )
-
-
-def reading_out(row: Reading, sent: dict[str, tuple[str, int]], codes: Sequence[str]) -> ReadingOut:
-    """A reading with those of its registers that were asked for."""
-    at = row.heard_at if row.kind == Kind.LIVE else row.slot_at
-    values = {}
-    for code in codes:
-        if (value := getattr(row, code)) is not None:
-            values[code] = value_of(as_read(code, value, sent, at, row.kind, row.quality))
-    return ReadingOut(
-        slot_at=row.slot_at,
-        at=at,
-        kind=_KINDS[row.kind],
-        source=Source(row.source).name.lower(),
-        quality=marks(row.quality),
-        info_code=row.info_code,  # type: ignore[attr-defined]
-        values=values,
-    )
-
-
-def readings_out(rows: Iterable[Reading], codes: Sequence[str]) -> list[ReadingOut]:
-    """Many readings; their formats are looked up once."""
-    found = list(rows)
-    texts = formats.specs({row.format_id for row in found})
-    return [reading_out(row, formats.parse(texts.get(row.format_id, "{}")), codes) for row in found]
+def readings_out(rows: Iterable[Reading], codes: Sequence[str] = REGISTERS) -> list[ReadingOut]:
+    """Readings as they are told everywhere."""
+    return [ReadingOut(**told) for told in readings_told(rows, codes)]
 
 
 @routes.get("/meters/{pk}/readings", auth=READ, response=ReadingsOut, summary="A meter's readings")
@@ -277,7 +235,7 @@ def list_readings(
         limit,
         lambda row: (int(row.slot_at.timestamp()), row.kind),
     )
-    return ReadingsOut(items=readings_out(rows, registers or _VALUES), next=follows)
+    return ReadingsOut(items=readings_out(rows, registers or REGISTERS), next=follows)
 
 
 @routes.get("/meters/{pk}/readings/latest", auth=READ, response=LatestOut, summary="A meter's newest values")
@@ -288,7 +246,7 @@ def get_latest(
 ) -> LatestOut:
     """The newest value of each register."""
     own = find(request, Meter, pk, "meter")
-    return _latest([own], registers or _VALUES)[0]
+    return _latest([own], registers or REGISTERS)[0]
 
 
 @routes.get("/readings/latest", auth=READ, response=LatestsOut, summary="The newest values of many meters")
@@ -304,7 +262,7 @@ def list_latest(
     if after := place(cursor, int):
         found = found.filter(pk__gt=after[0])
     some, follows = page(found.order_by("pk")[: limit + 1], limit, lambda meter: (meter.pk,))
-    return LatestsOut(items=_latest(some, registers or _VALUES), next=follows)
+    return LatestsOut(items=_latest(some, registers or REGISTERS), next=follows)
 
 
 def _latest(meters: Sequence[Meter], codes: Sequence[str]) -> list[LatestOut]:
@@ -315,9 +273,9 @@ def _latest(meters: Sequence[Meter], codes: Sequence[str]) -> list[LatestOut]:
             serial=meter.serial,
             values={
                 code: LatestValue(
-                    **value_of(one).dict(),
+                    **value_told(one),
                     at=one.at,
-                    kind=_KINDS[one.kind],
+                    kind=KINDS[one.kind],  # type: ignore[arg-type]
                     quality=marks(one.quality),
                 )
                 for code, one in found.get(meter.pk, {}).items()
@@ -450,7 +408,7 @@ def add_reading(request: ApiRequest, pk: Number, body: ReadingIn) -> Status[Read
         raise conflict("The readings of this time were erased for good.", "erased") from problem
     slot = int(at.timestamp()) // 60 * 60
     made = Reading.objects.get(meter_id=own.pk, slot_at=slot, kind=Kind.ENTERED)
-    return Status(201, readings_out([made], _VALUES)[0])
+    return Status(201, readings_out([made])[0])
 
 
 @routes.post("/meters/{pk}/readings/void", auth=WRITE, response={204: None}, summary="Void a reading")

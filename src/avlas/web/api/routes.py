@@ -15,6 +15,7 @@ from ninja.openapi.docs import DocsBase
 
 from avlas import __version__
 from avlas.web.api import (
+    changes,
     exchanges,
     groups,
     info_codes,
@@ -47,6 +48,7 @@ _ERRORS: Final = {
     403: "The token lacks the scope",
     404: "There is no such row in the token's utility",
     409: "It can't be done as things stand; code says why",
+    410: "The cursor is too old; fetch everything anew",
     412: "It was changed meanwhile",
     413: "The request is too large",
     422: "The request is not what this address takes",
@@ -106,6 +108,8 @@ def _complete(told: dict[str, Any], method: str, address: str, operation: Operat
                     "description": "A name of your own for this deed, such as a UUID: sent again, it is done once.",
                 }
             )
+    if address.endswith("/changes"):
+        errors.append(410)
     if method == "patch" and "groups" not in address:
         errors.append(412)
         told["parameters"].append(
@@ -163,6 +167,7 @@ for _routes in (
     keys.routes,
     readings.routes,
     info_codes.routes,
+    changes.routes,
     exchanges.routes,
     operation.routes,
 ):
