@@ -102,6 +102,7 @@ def make_world(mark: str, seed: int) -> World:
         MeteringPoint,
         MeterState,
         Occupancy,
+        ValveRequest,
     )
     from avlas.reports.models import SavedReport
     from avlas.simulate import samples
@@ -152,6 +153,10 @@ def make_world(mark: str, seed: int) -> World:
         point=world.point, meter=world.meters[0], from_at=now - timedelta(days=60)
     )
     Exchange.objects.create(utility=utility, old=place, reason=f"{mark} revision")
+    ValveRequest.objects.create(
+        utility=utility, meter=world.meters[0], point=world.point, wish="refresh", state="queued", asked_at=now,
+        asked_by=people["administrator"], explanation=f"{mark} undrar",
+    )  # fmt: skip
     group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")

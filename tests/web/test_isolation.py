@@ -18,6 +18,7 @@ from avlas.meters.models import (
     MeterState,
     Reading,
     Telegram,
+    ValveRequest,
 )
 from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
@@ -66,7 +67,7 @@ def blanks_of(world, name: str) -> dict[str, int]:
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group, "report": SavedReport}[name.partition("_")[0]]  # fmt: skip
+             "group": Group, "report": SavedReport, "valve": ValveRequest}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -150,7 +151,7 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "group_add", "group_edit", "group_delete",
            "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
            "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",
-           "meter_exchange", "exchange", "exchange_undo", "meter_reading_add", "meter_reading_void"]  # fmt: skip
+           "meter_exchange", "exchange", "exchange_undo", "meter_valve", "valve_request", "valve_rules", "meter_reading_add", "meter_reading_void"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

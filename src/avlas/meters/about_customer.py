@@ -22,6 +22,7 @@ from avlas.meters.models import (
     Occupancy,
     Reading,
     Source,
+    ValveRequest,
 )
 from avlas.meters.personal_data import Personal, fields
 from avlas.system import audit
@@ -56,6 +57,11 @@ def everything(customer: Customer) -> dict[str, Any]:
     return {
         "customer": {name: getattr(customer, name) for name in fields("meters.Customer", Personal.CUSTOMER)},
         "occupancies": [_occupancy(one) for one in occupancies(customer)],
+        "valve_requests": [
+            {"asked_at": one.asked_at.isoformat(), "wish": one.wish, "state": one.state}
+            | {name: getattr(one, name) for name in fields("meters.ValveRequest", Personal.WRITTEN)}
+            for one in ValveRequest.objects.filter(customer=customer).order_by("asked_at")
+        ],
     }
 
 
@@ -121,6 +127,7 @@ def pseudonymise(customer: Customer, who: Who) -> None:
         written = dict.fromkeys(fields("meters.MeteringPoint", Personal.WRITTEN), "")
         MeteringPoint.objects.filter(occupancies__customer=row, occupancies__to_at=None).update(**written)
         row.save(update_fields=names)
+        ValveRequest.objects.filter(customer=row).update(explanation="", note="", steps={})
         audit.record(
             "privacy.pseudonymised",
             utility=row.utility,

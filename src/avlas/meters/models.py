@@ -620,3 +620,5 @@ class Telegram(models.Model):
 
 
 from avlas.meters.journal import Journal as Journal  # noqa: E402, PLC0414 - a module of its own, known to Django from here
+from avlas.meters.valve import ValveRequest as ValveRequest  # noqa: E402, PLC0414
+from avlas.meters.valve import ValveRules as ValveRules  # noqa: E402, PLC0414

@@ -49,6 +49,10 @@ JUDGED: Final[dict[str, Personal]] = {
     "meters.Exchange.reason": Personal.WRITTEN,
     "meters.Exchange.undone_reason": Personal.WRITTEN,
     "meters.Exchange.note": Personal.WRITTEN,
+    "meters.ValveRequest.reason": Personal.WRITTEN,  # that somebody does not pay
+    "meters.ValveRequest.explanation": Personal.WRITTEN,
+    "meters.ValveRequest.steps": Personal.WRITTEN,
+    "meters.ValveRequest.note": Personal.WRITTEN,
     "system.ApiAnswer.body": Personal.WRITTEN,  # kept for a day
     "system.User.email": Personal.STAFF,
     "system.User.first_name": Personal.STAFF,
@@ -83,6 +87,8 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.ReadingConflict": "register",
         "meters.ReceiverHour": "signals",
         "meters.RevisionRule": "kind",
+        "meters.ValveRequest": "wish state program",
+        "meters.ValveRules": "frost_months",
         "reports.SavedReport": "kind name note settings",
         "system.ApiAnswer": "key request headers",
         "system.ApiToken": "name prefix hash scopes",

@@ -35,6 +35,9 @@ SCOPES = {
     "customers:write": gettext_lazy("Add and change customers, and let them move in and out"),
     "readings:read": gettext_lazy("Fetch readings, consumption and info codes"),
     "readings:write": gettext_lazy("Enter and void readings"),
+    "valves:ask": gettext_lazy(
+        "Ask for disconnecting and connecting, see how it goes, and tell how cold it is"
+    ),
     "keys:write": gettext_lazy("Hand in the meters' keys"),
 }
 """Every scope there is, and what it lets a program do. None includes another."""

@@ -29,6 +29,7 @@ AREAS: Final[dict[str, Promise]] = {
     "reports": _("Reports"),
     "telegrams": _("Telegrams"),
     "utility": _("Utility"),
+    "valve": _("Valves"),
     "webhooks": _("Webhooks"),
 }
 
@@ -130,6 +131,14 @@ EVENTS: Final[dict[str, Promise]] = {
     "reports.saved": _("Saved a report"),
     "telegrams.imported": _("Imported telegrams"),
     "utility.changed": _("Changed the utility's settings"),
+    "valve.asked": _("Asked for something to be done with a valve"),
+    "valve.approved": _("Approved that a valve is closed"),
+    "valve.refused": _("Refused that a valve is closed"),
+    "valve.cancelled": _("Took a request about a valve back"),
+    "valve.done": _("Carried out a request about a valve"),
+    "valve.failed": _("A request about a valve failed"),
+    "valve.rules_changed": _("Changed the rules for valves"),
+    "valve.temperature_told": _("Told the outdoor temperature"),
     "webhooks.added": _("Added a webhook"),
     "webhooks.changed": _("Changed a webhook"),
     "webhooks.removed": _("Removed a webhook"),

@@ -72,6 +72,12 @@ SECTIONS = (
             Entry("points", _("Metering points"), ("point", "point_add", "point_edit", "point_move")),
             Entry("customers", _("Customers"), ("customer", "customer_add", "customer_edit")),
             Entry("exchanges", _("Exchanges"), ("exchange", "meter_exchange")),
+            Entry(
+                "valve_list",
+                _("Valves"),
+                ("valve_request", "valve_rules", "meter_valve"),
+                needs=Permission.DEVICE_AND_CUSTOMER_MANAGEMENT,
+            ),
             Entry("meter_stock", _("In stock"), ("meter_install",)),
             Entry("meter_revisions", _("Revision"), ("revision_periods",)),
         ),

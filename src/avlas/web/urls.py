@@ -45,6 +45,7 @@ from avlas.web.pages import (
     saved_reports,
     second_factor,
     utility_settings,
+    valves,
     water_loss,
     webhooks,
 )
@@ -86,6 +87,10 @@ urlpatterns = [
     path("exchanges/", exchange.exchanges, name="exchanges"),
     path("exchanges/<int:pk>/", exchange.exchange, name="exchange"),
     path("exchanges/<int:pk>/undo/", exchange.undo, name="exchange_undo"),
+    path("meters/<int:pk>/valve/", valves.ask, name="meter_valve"),
+    path("valves/", valves.valve_list, name="valve_list"),
+    path("valves/rules/", valves.rules, name="valve_rules"),
+    path("valves/<int:pk>/", valves.valve_request, name="valve_request"),
     path("points/", points.points, name="points"),
     path("points/add/", points.add, name="point_add"),
     path("points/<int:pk>/", points.point, name="point"),

@@ -35,13 +35,14 @@ CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance,
 
 def real_ids(north) -> dict[str, int]:
     """Rows that are there, so that more than 404 is tried."""
-    from avlas.meters.models import Exchange, Group
+    from avlas.meters.models import Exchange, Group, ValveRequest
 
     return {
         "meters": north.meters[0].pk,
         "points": north.point.pk,
         "customers": north.customer.pk,
         "groups": Group.objects.get(utility=north.utility).pk,
+        "valve-requests": ValveRequest.objects.get(utility=north.utility).pk,
         "exchanges": Exchange.objects.get(utility=north.utility).pk,
     }
 
@@ -105,7 +106,7 @@ def test_another_utilitys_rows_are_not_there(north, south, theirs):
             assert answer.status_code == 404, (method, path, answer.content)
     assert list(Meter.objects.order_by("pk").values()) == before
     for path in ("/meters", "/points", "/customers", "/readings/latest", "/info-codes", "/exchanges",
-                 "/collectors", "/performance", "/groups"):  # fmt: skip
+                 "/collectors", "/performance", "/groups", "/valve-requests", "/changes?cursor=0"):  # fmt: skip
         told = theirs("GET", path).content.decode()
         assert north.mark not in told
         assert not [meter for meter in north.meters if meter.serial in told], path

@@ -26,6 +26,7 @@ from avlas.web.api import (
     problems,
     readings,
     telegrams,
+    valves,
 )
 from avlas.web.api.access import WRITES
 from avlas.web.api.idempotency import HEADER
@@ -132,7 +133,7 @@ def _said_as_problem(view: Callable[..., Any]) -> Callable[..., HttpResponseBase
     @functools.wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            answer = view(request, *args, **kwargs)
+            answer: HttpResponseBase = view(request, *args, **kwargs)
         except Exception as problem:  # noqa: BLE001  # what went wrong before or after the operation itself
             said: HttpResponseBase = api.on_exception(request, problem)
             return said
@@ -169,6 +170,7 @@ for _routes in (
     info_codes.routes,
     changes.routes,
     exchanges.routes,
+    valves.routes,
     operation.routes,
 ):
     api.add_router("", _routes)
