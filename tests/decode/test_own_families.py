@@ -6,7 +6,7 @@ import re
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.decode.by_hand import KEY, full, wired, wireless
 
@@ -163,6 +163,7 @@ _keys = st.sampled_from(
 )
 
 
+@example({"status": [{}]})  # a bit without a number
 @given(st.dictionaries(_keys, _toml | st.lists(st.dictionaries(_keys, _toml, max_size=4), max_size=2)))
 def test_whatever_stands_in_a_file_is_told_and_never_raises(raw):
     files = {"mine": {"title": "x", **raw}}

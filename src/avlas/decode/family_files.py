@@ -620,7 +620,7 @@ def _bits_problems(bits: list[dict[str, Any]], first: int, end: int) -> list[str
     found, seen, codes = [], set(), set()
     for entry in bits:
         number, code = entry.get("bit"), entry.get("code", "")
-        where = f"bit {number}"
+        where = f"bit {number}" if type(number) is int else "bit"
         found += [f"{where}: unknown key {key!r}" for key in entry if key not in _KEYS["bit"]]
         if number not in range(first, end) or isinstance(number, bool):
             found.append(f"bit must be a number {first}-{end - 1}, not {number!r}")

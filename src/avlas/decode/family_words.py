@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 _PLACE = re.compile(
-    r"((?:[a-z_]+ \d+: |status: |bit \d+: |sensor_errors: |roads: |expect: )*)(.*)", re.DOTALL
+    r"((?:[a-z_]+ \d+: |status: |bit(?: -?\d+)?: |sensor_errors: |roads: |expect: )*)(.*)", re.DOTALL
 )
 
 _PATTERNS = tuple(

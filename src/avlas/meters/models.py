@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from avlas.decode.registers import CODES
+from avlas.meters.reading_order import AddressInOrder, InOrder
 from avlas.meters.utc_seconds import UtcSecondsField
 from avlas.system.models import User, Utility
 
@@ -108,6 +109,7 @@ class Customer(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["utility", "number"], name="customer_number")
         ]
+        indexes: ClassVar = [models.Index("utility", InOrder("name"), name="customer_by_name")]
 
     def __str__(self) -> str:
         return f"{self.number} {self.name}".strip()
@@ -134,6 +136,10 @@ class MeteringPoint(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["utility", "facility_id"], name="point_facility")
+        ]
+        indexes: ClassVar = [
+            models.Index("utility", AddressInOrder("address"), name="point_by_address"),
+            models.Index(fields=["utility", "postal_code"], name="point_by_postal_code"),
         ]
 
     def __str__(self) -> str:
@@ -199,7 +205,12 @@ class Meter(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["utility", "manufacturer", "serial"], name="meter_serial")
         ]
-        indexes: ClassVar = [models.Index(fields=["utility", "serial"], name="meter_by_serial")]
+        indexes: ClassVar = [
+            models.Index(fields=["utility", "serial"], name="meter_by_serial"),
+            models.Index(fields=["utility", "model"], name="meter_by_model"),
+            models.Index(fields=["utility"], condition=Q(slot_seconds=300), name="meter_priority"),
+            models.Index(fields=["utility"], condition=Q(retired_at__isnull=False), name="meter_retired"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.manufacturer}{self.serial}"

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connection
 from django.utils.translation import gettext_lazy
 
-from avlas.meters import groups
+from avlas.meters import groups, reading_order
 from avlas.meters.models import STATE_TEXTS, State
 from avlas.web.listing import ROWS_PER_PAGE, Asked, asked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from django.http import QueryDict
@@ -50,35 +50,88 @@ _AT_POINT = (
     " WHERE p.utility_id = %s AND ({test})"
 )
 _ITSELF = "SELECT m.id FROM meters_meter m WHERE m.utility_id = %s AND ({test})"
+_OF_METER: Final = {
+    _ITSELF: "{test}",
+    _AT_POINT: (
+        "EXISTS (SELECT 1 FROM meters_installation i JOIN meters_meteringpoint p ON p.id = i.point_id"
+        " WHERE i.meter_id = m.id AND i.to_at IS NULL AND ({test}))"
+    ),
+    _AT_CUSTOMER: (
+        "EXISTS (SELECT 1 FROM meters_installation i"
+        " JOIN meters_occupancy o ON o.point_id = i.point_id AND o.to_at IS NULL"
+        " JOIN meters_customer k ON k.id = o.customer_id"
+        " WHERE i.meter_id = m.id AND i.to_at IS NULL AND ({test}))"
+    ),
+}
+"""The same three places, asked of one meter ``m``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How the list is ordered by a variable."""
+    """How the list is ordered by a variable.
+
+    ``walk`` is one of _WALKS when the list of all meters can be had by walking along an index of ``key``.
+    """
 
     joins: str
     key: str  # SQL
-    is_text: bool = True
+    in_order: Callable[[str], str] = str  # SQL to order by, of ``key``
+    walk: str = ""
 
 
 SORTS: Final[dict[str, Order]] = {
-    "customer": Order(_OCCUPIED, "k.name"),
-    "customer_number": Order(_OCCUPIED, "k.number"),
-    "facility_id": Order(_PLACED, "p.facility_id"),
-    "address": Order(_PLACED, "p.address"),
-    "postal_code": Order(_PLACED, "p.postal_code"),
-    "city": Order(_PLACED, "p.city"),
-    "district": Order(_PLACED, "p.district"),
-    "installed": Order(_INSTALLED, "i.from_at", is_text=False),
-    "type": Order("", "m.model"),
+    "customer": Order(_OCCUPIED, "k.name", reading_order.text, "customers"),
+    "customer_number": Order(_OCCUPIED, "k.number", walk="customers"),
+    "facility_id": Order(_PLACED, "p.facility_id", walk="points"),
+    "address": Order(_PLACED, "p.address", reading_order.address, "points"),
+    "postal_code": Order(_PLACED, "p.postal_code", walk="points"),
+    "city": Order(_PLACED, "p.city", reading_order.text),
+    "district": Order(_PLACED, "p.district", reading_order.text),
+    "installed": Order(_INSTALLED, "i.from_at"),
+    "type": Order("", "m.model", walk="meters"),
     "manufacturer": Order("", "m.manufacturer"),
-    "serial": Order("", "m.serial"),
+    "serial": Order("", "m.serial", walk="meters"),
     "medium": Order("", "m.medium"),
-    "interval": Order("", "m.slot_seconds", is_text=False),
-    "created": Order("", "m.created_at", is_text=False),
-    "latest": Order("", _OF_STATES.format("last_read_at"), is_text=False),
-    "last_heard": Order("", _OF_STATES.format("last_heard_at"), is_text=False),
+    "interval": Order("", "m.slot_seconds"),
+    "created": Order("", "m.created_at"),
+    "latest": Order("", _OF_STATES.format("last_read_at"), walk="last_read_at"),
+    "last_heard": Order("", _OF_STATES.format("last_heard_at"), walk="last_heard_at"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Meters met along an index, and the test that finds those which are not met so and come last."""
+
+    rows: str  # SQL after FROM up to its tests; one %s: the utility
+    meter: str  # the meter's number in it
+    ties: tuple[str, ...]  # what decides among equal keys
+    others: str
+
+
+_WALKS: Final = {
+    "points": Walk(
+        "meters_meteringpoint p {along} JOIN meters_installation i ON i.point_id = p.id AND i.to_at IS NULL"
+        " WHERE p.utility_id = %s",
+        "i.meter_id",
+        ("p.id", "i.meter_id"),
+        "NOT EXISTS (SELECT 1 FROM meters_installation i WHERE i.meter_id = m.id AND i.to_at IS NULL)",
+    ),
+    "customers": Walk(
+        "meters_customer k {along} JOIN meters_occupancy o ON o.customer_id = k.id AND o.to_at IS NULL"
+        " {along} JOIN meters_installation i ON i.point_id = o.point_id AND i.to_at IS NULL WHERE k.utility_id = %s",
+        "i.meter_id",
+        ("k.id", "o.point_id", "i.meter_id"),
+        "NOT EXISTS (SELECT 1 FROM meters_installation i"
+        " JOIN meters_occupancy o ON o.point_id = i.point_id AND o.to_at IS NULL"
+        " WHERE i.meter_id = m.id AND i.to_at IS NULL)",
+    ),
+    "meters": Walk("meters_meter m WHERE m.utility_id = %s", "m.id", ("m.id",), "1 = 0"),
+}
+_ALONG: Final = {
+    "sqlite": "CROSS",
+    "postgresql": "",
+}  # SQLite then keeps the order in which the tables are named
 SEARCHED: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "customer": (_AT_CUSTOMER, ("k.name",)),
     "address": (_AT_POINT, ("p.address", "p.city")),
@@ -130,20 +183,82 @@ def wanted(query: QueryDict) -> Wanted:
 
 def find_meters(utility_id: int, what: Wanted, now: datetime) -> tuple[list[int], int]:
     """The ids of one page's meters in order, and how many fit in all."""
+    if not what.narrowed:
+        total = _value("SELECT count(*) FROM meters_meter WHERE utility_id = %s", utility_id)
+        if SORTS[what.search.sort].walk:
+            return _walked(utility_id, what.search, total), total
     where, parameters = _where(utility_id, what, now)
-    total = "count(*) OVER ()" if what.narrowed else "0"
+    total_of_all = "count(*) OVER ()" if what.narrowed else str(total)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT m.id, {total} FROM {_from(what.search)} WHERE {where}"  # fixed texts only
+            f"SELECT m.id, {total_of_all} FROM {_from(what.search)} WHERE {where}"  # fixed texts only
             f" ORDER BY {_order(what.search)} LIMIT %s OFFSET %s",
             [*parameters, ROWS_PER_PAGE, what.search.offset],
         )
         rows = cursor.fetchall()
-        ids = [row[0] for row in rows]
-        if what.narrowed and rows:
-            return ids, rows[0][1]
-        cursor.execute(f"SELECT count(*) FROM meters_meter m WHERE {where}", parameters)
-        return ids, cursor.fetchone()[0]
+    if rows or not what.narrowed:
+        return [row[0] for row in rows], rows[0][1] if rows else total
+    return [], _value(f"SELECT count(*) FROM meters_meter m WHERE {where}", *parameters)
+
+
+def _walked(utility_id: int, search: Asked, total: int) -> list[int]:
+    """One page of all meters, found along an index from the nearer end: what stands before it is counted, not sorted.
+
+    Meters that are not met there stand last, whatever the direction.
+    """
+    order = SORTS[search.sort]
+    begin, end = search.offset, min(search.offset + ROWS_PER_PAGE, total)
+    if begin >= end:
+        return []
+    backwards = begin > total // 2
+    if backwards:
+        begin, end = total - end, total - begin
+    direction = "DESC" if search.descending != backwards else "ASC"
+    if order.walk in _WALKS:
+        walk = _WALKS[order.walk]
+        met = f"SELECT {walk.meter} FROM {walk.rows.format(along=_ALONG[connection.vendor])}"
+        keys = [f"{order.in_order(order.key)} {direction}", *(f"{tie} {direction}" for tie in walk.ties)]
+        others = walk.others
+    else:  # what changes with every telegram has no index: one look at each state, each meter once
+        met = (
+            "SELECT s.meter_id FROM meters_meterstate s"
+            " WHERE s.utility_id = %s AND s.meter_id IS NOT NULL GROUP BY s.meter_id"
+        )
+        nulls = "FIRST" if backwards else "LAST"
+        keys = [f"max(s.{order.walk}) {direction} NULLS {nulls}", f"s.meter_id {direction}"]
+        others = "NOT EXISTS (SELECT 1 FROM meters_meterstate s WHERE s.meter_id = m.id)"
+    met_in_order = f"{met} ORDER BY {', '.join(keys)} LIMIT %s OFFSET %s"
+    others_in_order = (
+        f"SELECT m.id FROM meters_meter m WHERE m.utility_id = %s AND {others}"
+        f" ORDER BY m.id {direction} LIMIT %s OFFSET %s"
+    )
+    if backwards:
+        last = _column(others_in_order, utility_id, end, 0)
+        ids = last[begin:]
+        if len(last) < end:
+            ids += _column(met_in_order, utility_id, end - begin - len(ids), max(0, begin - len(last)))
+        ids.reverse()
+    else:
+        ids = _column(met_in_order, utility_id, end - begin, begin)
+        if len(ids) < end - begin:
+            before = 0 if ids else begin - _value(f"SELECT count(*) FROM ({met}) c", utility_id)
+            ids += _column(others_in_order, utility_id, end - begin - len(ids), before)
+    own = set(groups.of_utility(utility_id, ids))
+    return [one for one in ids if one in own]
+
+
+def _column(statement: str, *parameters: Any) -> list[int]:
+    """The numbers in a statement's first column."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _value(statement: str, *parameters: Any) -> int:
+    """The one number that a statement gives."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.fetchone()[0])
 
 
 def all_ids(utility_id: int, what: Wanted, now: datetime) -> list[int]:
@@ -159,11 +274,9 @@ def all_ids(utility_id: int, what: Wanted, now: datetime) -> list[int]:
 def count_meters(utility_id: int, status: str, now: datetime) -> int:
     """How many meters the list shows under ``status``."""
     test, values = _status_test(utility_id, status, now)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM meters_meter m WHERE m.utility_id = %s AND {test}", [utility_id, *values]
-        )
-        return int(cursor.fetchone()[0])
+    return _value(
+        f"SELECT count(*) FROM meters_meter m WHERE m.utility_id = %s AND {test}", utility_id, *values
+    )
 
 
 def _from(search: Asked) -> str:
@@ -172,15 +285,19 @@ def _from(search: Asked) -> str:
 
 def _order(search: Asked) -> str:
     order = SORTS[search.sort]
-    key = _in_reading_order(order.key) if order.is_text else order.key
     direction = "DESC" if search.descending else "ASC"
-    return f"{key} {direction} NULLS LAST, m.id {direction}"
+    return f"{order.in_order(order.key)} {direction} NULLS LAST, m.id {direction}"
 
 
 def _where(utility_id: int, what: Wanted, now: datetime) -> tuple[str, list[Any]]:
     tests, parameters = ["m.utility_id = %s"], [utility_id]  # type: tuple[list[str], list[Any]]
-    for word in what.search.words:
-        test, values = _word_test(utility_id, word, what.search.column)
+    longest, *more = sorted(what.search.words, key=len, reverse=True) or [""]
+    if longest:
+        test, values = _word_test(utility_id, longest, what.search.column)
+        tests.append(test)
+        parameters += values
+    for word in more:
+        test, values = _also_test(word, what.search.column)
         tests.append(test)
         parameters += values
     if what.medium:
@@ -201,17 +318,34 @@ def _word_test(utility_id: int, word: str, column: str) -> tuple[str, list[Any]]
     """SQL that tests whether a meter has ``word`` in ``column`` ("": in any that is searched)."""
     found, values = [], []  # type: tuple[list[str], list[Any]]
     for template in (_AT_CUSTOMER, _AT_POINT, _ITSELF):
-        compared = [
-            name
-            for code, (where, names) in SEARCHED.items()
-            if where == template and column in ("", code)
-            for name in names
-        ]
+        compared = _compared(template, column)
         if compared:
             test, patterns = contains(compared, word)
             found.append(template.format(test=test))
             values += [utility_id, *patterns]
     return f"m.id IN ({' UNION ALL '.join(found)})", values
+
+
+def _also_test(word: str, column: str) -> tuple[str, list[Any]]:
+    """As ``_word_test``, for one of the few meters that fit the rest: SQL that looks at its own rows alone."""
+    found, values = [], []  # type: tuple[list[str], list[Any]]
+    for template, of_meter in _OF_METER.items():
+        compared = _compared(template, column)
+        if compared:
+            test, patterns = contains(compared, word)
+            found.append(of_meter.format(test=test))
+            values += patterns
+    return f"({' OR '.join(found)})", values
+
+
+def _compared(template: str, column: str) -> list[str]:
+    """What is compared in one of the three places where words are looked for."""
+    return [
+        name
+        for code, (where, names) in SEARCHED.items()
+        if where == template and column in ("", code)
+        for name in names
+    ]
 
 
 def _status_test(utility_id: int, status: str, now: datetime) -> tuple[str, list[Any]]:
@@ -250,14 +384,3 @@ def _either_case(letter: str) -> str:
         return letter
     both = {letter, *(other for other in (letter.lower(), letter.upper()) if len(other) == 1)}
     return f"[{''.join(sorted(both))}]"
-
-
-def _in_reading_order(key: str) -> str:
-    """SQL that orders a text as Swedish does, Å before Ä before Ö, all after Z.
-
-    PostgreSQL's own collation does. SQLite goes by code points, where Ä stands before Å and ä before å; a collation of
-    our own, or putting small and large letters together, would make the list of 100,000 meters several times slower.
-    """
-    if connection.vendor != "sqlite":
-        return key
-    return f"replace(replace({key}, 'Ä', 'Å\uffff'), 'ä', 'å\uffff') COLLATE NOCASE"

@@ -2,27 +2,34 @@
 
 A session begins at sign-in (``begin``). It ends when nobody has done anything for AVLAS_SESSION_IDLE_HOURS, unless
 its owner chose to stay signed in on that computer, and always AVLAS_SESSION_DAYS after it began. What pages fetch
-by themselves, to be up to date, is not somebody's doing: the browser marks it with the header X-By-Itself.
+by themselves, to be up to date, is not somebody's doing: the browser marks it with the header X-By-Itself, or as a
+stream of events.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib.auth import logout
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, logout
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
-from avlas.system import audit
+from avlas.system import audit, permissions
+from avlas.system.models import User
 from avlas.web.computers import described, device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from django.contrib.sessions.backends.base import SessionBase
     from django.http import HttpRequest
 
 BEGAN: Final = "began_at"
@@ -53,26 +60,76 @@ def ending_sessions(
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
             now = int(time.time())
-            if why := over(request, now):
+            if why := over(request.session, now):
                 _end(request, why)
                 if "HX-Request" in request.headers:
                     return HttpResponse(status=204, headers={"HX-Refresh": "true"})
-            elif "X-By-Itself" not in request.headers:
+            elif not _by_itself(request):
                 _note(request, now)
         return get_response(request)
 
     return middleware
 
 
-def over(request: HttpRequest, now: int) -> str:
-    """Why the session is over at ``now`` (seconds since 1970): "idle", "age", or "" when it goes on."""
-    began = request.session.get(BEGAN, now)
+def _by_itself(request: HttpRequest) -> bool:
+    return "X-By-Itself" in request.headers or request.headers.get("Accept") == "text/event-stream"
+
+
+def over(session: SessionBase, now: int) -> str:
+    """Why a session is over at ``now`` (seconds since 1970): "idle", "age", or "" when it goes on."""
+    began = session.get(BEGAN, now)
     if now - began > settings.SESSION_DAYS * 86400:
         return "age"
-    stays = not request.session.get_expire_at_browser_close()
-    if not stays and now - request.session.get(SEEN, now) > settings.SESSION_IDLE_HOURS * 3600:
+    stays = not session.get_expire_at_browser_close()
+    if not stays and now - session.get(SEEN, now) > settings.SESSION_IDLE_HOURS * 3600:
         return "idle"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a stream was opened with: a session, and what its owner was allowed then."""
+
+    session_key: str
+    user_id: int
+    utility_id: int
+    allowed: frozenset[str]
+
+    @classmethod
+    def of(cls, request: HttpRequest, allowed: frozenset[str]) -> Stamp:
+        """That of a request by somebody who is signed in."""
+        user = request.user
+        assert isinstance(user, User)
+        return cls(request.session.session_key or "", user.pk, user.utility_id, allowed)
+
+
+def over_by_now(stamps: Collection[Stamp]) -> dict[Stamp, str]:
+    """Those that no longer stand, with why: "signed-out", "idle", "age", or "access" when what is allowed changed."""
+    now = timezone.now()
+    kept = Session.objects.filter(session_key__in={one.session_key for one in stamps}, expire_date__gt=now)
+    sessions = {one.session_key: one.get_decoded() for one in kept}
+    people = User.objects.select_related("utility").in_bulk({one.user_id for one in stamps})
+    allowed: dict[tuple[int, str], frozenset[str]] = {}
+    found = {}
+    for one in stamps:
+        data, user = sessions.get(one.session_key), people.get(one.user_id)
+        if data is None or user is None or str(data.get(SESSION_KEY)) != str(user.pk):
+            found[one] = "signed-out"
+            continue
+        if not constant_time_compare(data.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+            found[one] = "signed-out"  # the password was changed elsewhere
+            continue
+        session = SessionStore()
+        session.update(data)
+        if why := over(session, int(now.timestamp())):
+            found[one] = why
+            continue
+        role = (user.utility_id, user.role)
+        if role not in allowed:
+            allowed[role] = permissions.of_role(user.utility, user.role)
+        if not user.is_active or user.utility_id != one.utility_id or allowed[role] != one.allowed:
+            found[one] = "access"
+    return found
 
 
 def _end(request: HttpRequest, why: str) -> None:

@@ -44,6 +44,7 @@ from avlas.web.pages import (
     receivers,
     saved_reports,
     second_factor,
+    stream,
     utility_settings,
     valves,
     water_loss,
@@ -52,6 +53,7 @@ from avlas.web.pages import (
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("live/", stream.stream, name="live"),
     path("meters/", meter_list.meters, name="meters"),
     path("meters/export/", meter_list.export, name="meters_export"),
     path("meters/act/", meter_list.act, name="meters_act"),

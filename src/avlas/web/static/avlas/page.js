@@ -32,7 +32,8 @@ document.addEventListener("click", (event) => {
 
 // What a page fetches by itself does not count as somebody at the computer (see web/sessions.py).
 document.addEventListener("htmx:configRequest", (event) => {
-  if (!event.detail.triggeringEvent) event.detail.headers["X-By-Itself"] = "1";
+  const why = event.detail.triggeringEvent;
+  if (!why || why.type === "news") event.detail.headers["X-By-Itself"] = "1";
 });
 
 document.addEventListener("keydown", (event) => {
