@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _JOBS_AT_ONCE: Final = 2  # a long one doesn't keep the short ones waiting
 _MESSAGES_AT_ONCE: Final = 2  # nor a webhook that doesn't answer the others
+_FEEDS_AT_ONCE: Final = 2  # nor one that lags behind with new readings
 _LOOK_SECONDS: Final = 1.0
 _TROUBLE_SECONDS: Final = 10.0
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     django.setup()
     from avlas.job_kinds import KINDS
+    from avlas.notify.feeds import hand_on_one
     from avlas.notify.sending import send_one
     from avlas.system import jobs
 
@@ -55,14 +57,21 @@ def run(args: argparse.Namespace) -> int:
     def send_a_message() -> bool:
         return send_one(datetime.now(UTC))
 
+    def hand_on_news() -> bool:
+        return hand_on_one(datetime.now(UTC))
+
     jobs.ensure_standing(KINDS)
     if args.once:
-        while not stop.is_set() and (do_a_job() or send_a_message()):
+        while not stop.is_set() and (do_a_job() or send_a_message() or hand_on_news()):
             pass
         return 0
     threads = [
         threading.Thread(target=_repeat, args=(step, stop), name=step.__name__)
-        for step in (*[do_a_job] * _JOBS_AT_ONCE, *[send_a_message] * _MESSAGES_AT_ONCE)
+        for step in (
+            *[do_a_job] * _JOBS_AT_ONCE,
+            *[send_a_message] * _MESSAGES_AT_ONCE,
+            *[hand_on_news] * _FEEDS_AT_ONCE,
+        )
     ]
     for thread in threads:
         thread.start()

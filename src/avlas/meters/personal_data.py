@@ -103,6 +103,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.User": "role language time_zone",
         "system.Utility": "name slug map_credit map_tiles",
         "system.Webhook": "name url secret",
+        "system.WebhookFeed": "types place worker told",
     }.items()
     for name in names.split()
 )

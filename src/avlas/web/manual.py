@@ -50,6 +50,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "readings": ("meter", "meter_let_in"),
     "receivers": ("receiver", "import_file"),
+    "valves": ("valve", "meter_valve"),
     "reports": ("heat", "consumption_report", "compare", "water_loss", "saved_reports", "report"),
 }
 """Pages of the manual, and beginnings of the names of the pages they help with; the longest that fits counts."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from avlas.meters.models import Exchange
+from avlas.meters.models import Exchange, ValveRequest
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -45,6 +45,7 @@ def test_every_example_runs(served, language, capsys):
     assert served.meters[0].serial in told
     assert "done" in told
     assert "'accepted': 1" in told
+    assert ValveRequest.objects.filter(wish="connect", state="queued").exists()
 
 
 def test_both_languages_show_the_same_code():

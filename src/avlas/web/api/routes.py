@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
+from copy import deepcopy
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.urls import re_path, reverse
+from django.urls import path, re_path, reverse
 from ninja import NinjaAPI
 from ninja.openapi.docs import DocsBase
 
 from avlas import __version__
 from avlas.web.api import (
     changes,
+    events,
     exchanges,
     groups,
     info_codes,
@@ -77,6 +79,12 @@ class Api(NinjaAPI):
         for found in self._operations():
             for address, method, one in found:
                 _complete(schema["paths"][address][method], method, address, one)
+        streaming = deepcopy(events.DESCRIBED)
+        problem = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+        streaming["responses"] |= {
+            status: {"description": _ERRORS[status], **problem} for status in (401, 403, 410, 422, 429, 503)
+        }
+        schema["paths"][f"{reverse('api:api-root')}events"] = {"get": streaming}
         return schema
 
     def _operations(self) -> Any:
@@ -179,4 +187,5 @@ _patterns, _app, _namespace = api.urls
 for _pattern in _patterns:
     if _pattern.callback is not None:
         _pattern.callback = _said_as_problem(_pattern.callback)
+_patterns.append(path("events", _said_as_problem(events.stream), name="events"))
 urls = ([*_patterns, re_path(r"^.*$", _nothing_here, name="nothing")], _app, _namespace)

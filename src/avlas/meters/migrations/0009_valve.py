@@ -10,7 +10,7 @@ import avlas.meters.valve
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("meters", "0007_journal"),
+        ("meters", "0008_sort_key"),
         ("system", "0006_api"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
