@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     django.setup()
     from avlas.job_kinds import KINDS
-    from avlas.notify.feeds import hand_on_one
+    from avlas.notify import feeds, mqtt
     from avlas.notify.sending import send_one
     from avlas.system import jobs
 
@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         return send_one(datetime.now(UTC))
 
     def hand_on_news() -> bool:
-        return hand_on_one(datetime.now(UTC))
+        now = datetime.now(UTC)
+        return feeds.hand_on_one(now) or mqtt.hand_on_one(now)
 
     jobs.ensure_standing(KINDS)
     if args.once:

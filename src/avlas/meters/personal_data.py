@@ -98,6 +98,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.JobLine": "text values",
         "system.JobRun": "status worker told",
         "system.MailServer": "host security user password sender site_address",
+        "system.MqttOut": "host ca user password topic_prefix discovery place worker told",
         "system.RolePermission": "role permission",
         "system.SecretCheck": "key_id check_value",
         "system.User": "role language time_zone",

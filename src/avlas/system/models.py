@@ -458,4 +458,5 @@ class Delivery(models.Model):
 
 
 from avlas.system.api_answers import ApiAnswer as ApiAnswer  # noqa: E402, PLC0414
+from avlas.system.mqtt_out import MqttOut as MqttOut  # noqa: E402, PLC0414
 from avlas.system.webhook_feed import WebhookFeed as WebhookFeed  # noqa: E402, PLC0414

@@ -126,6 +126,7 @@ SECTIONS = (
                 ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
+            Entry("mqtt_out", _("MQTT"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry(
                 "users",

@@ -31,6 +31,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     "heard": ("heard",),
     "jobs": ("job",),
     "keys": ("key",),
+    "api": ("mqtt_out",),
     "messages": ("message", "mail_server", "webhook"),
     "map": ("map", "utility_settings"),
     "meters": ("meters", "group"),
