@@ -209,7 +209,7 @@ def test_readings_go_out_as_they_come_in(utility, meter, broker, ears):
         "avlas/vattern/meter/KAM12_3/state", "kWh", "energy", "total_increasing",
     )  # fmt: skip
     row.refresh_from_db()
-    assert (row.told, row.published_at is not None) == ({}, True)
+    assert (row.told, row.taken_at is not None) == ({}, True)
     read(meter, 2)
     assert mqtt.hand_on_one(datetime.now(UTC))
     later = [topic for topic, *_ in listening.until(8)[6:]]

@@ -72,12 +72,12 @@ STEPS: Final[dict[str, Step]] = {
     "reminded": Step(
         _("Written reminder served"),
         _("The reminder says that the heat will be cut off if nothing is paid, and when."),
-        "SFS 2008:263, 28 §; SFS 2008:526, 2 §, annex 1",
+        "SFS 2008:263, 28 §; SFS 2008:526, 2 §",
     ),
     "social_welfare": Step(
         _("Social welfare board told"),
         _("The message to the board of the municipality where the customer lives."),
-        "SFS 2008:263, 28 §; SFS 2008:526, 3 §, annex 2",
+        "SFS 2008:263, 28 §; SFS 2008:526, 3 §",
     ),
     "no_harm": Step(
         _("Found that nobody comes to harm"),

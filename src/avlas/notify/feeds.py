@@ -11,26 +11,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import secrets
-import socket
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils import translation
-from django.utils.translation import gettext_noop
 
 from avlas.meters import journal
-from avlas.notify import webhook
-from avlas.notify.errors import NotSent
+from avlas.notify import following, webhook
 from avlas.reports import news
 from avlas.system import outbox
 from avlas.system.models import WebhookFeed
-from avlas.system.secrets import SecretError
-from avlas.system.told import told
 
 if TYPE_CHECKING:
     from avlas.system.models import Webhook
@@ -56,38 +47,11 @@ def begin(hook: Webhook, types: list[str]) -> None:
 
 def hand_on_one(now: datetime) -> bool:
     """Hand one part to one webhook that has something to get; False when there is none."""
-    feed = _claim(now)
-    if feed is None:
-        return False
-    try:
-        _hand_on(feed)
-    except NotSent as problem:
-        _later(feed, problem.text, problem.values)
-    except SecretError as problem:
-        _later(feed, str(problem), {})
-    except Exception as problem:
-        logger.exception("The webhook %s could not be told", feed.webhook_id)
-        _later(feed, gettext_noop("An error in the program: %(error)s"), {"error": type(problem).__name__})
-        raise
-    return True
+    rows = WebhookFeed.objects.select_related("webhook").filter(webhook__active=True)
+    return following.hand_on_one(rows, _hand_on, now)
 
 
-def _claim(now: datetime) -> WebhookFeed | None:
-    """Take a webhook that is behind the journal."""
-    due = WebhookFeed.objects.filter(
-        Q(lease_until=None) | Q(lease_until__lt=Now()), next_try_at__lte=now, webhook__active=True
-    )
-    newest = journal.newest() if due.exists() else 0
-    for feed in due.order_by("next_try_at", "pk")[:50]:
-        if news.Place.read(feed.place).entry >= newest:
-            continue
-        worker = f"{socket.gethostname()[:50]}:{os.getpid()}:{secrets.token_hex(4)}"
-        if due.filter(pk=feed.pk).update(worker=worker, lease_until=Now() + _LEASE):
-            return WebhookFeed.objects.select_related("webhook").get(pk=feed.pk)
-    return None
-
-
-def _hand_on(feed: WebhookFeed) -> None:
+def _hand_on(feed: WebhookFeed) -> tuple[news.Place, bool]:
     hook = feed.webhook
     place = news.Place.read(feed.place)
     body: dict[str, Any]
@@ -98,26 +62,11 @@ def _hand_on(feed: WebhookFeed) -> None:
     except journal.CursorTooOld:
         after = news.now()
         body = {"events": [], "lost": {"after": str(place), "until": str(after)}}
-    if body["events"] or "lost" in body:
+    anything = bool(body["events"]) or "lost" in body
+    if anything:
         event_id = uuid.uuid5(_IDS, f"{hook.pk}/{place}/{after}")
         said = {"id": str(event_id), "type": EVENT, "timestamp": datetime.now(UTC).isoformat(), "data": body}
         text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
         secret = outbox.webhook_secret(hook)
         webhook.send(hook.url, secret, event_id, text, own_machine=hook.own_machine)
-    now = datetime.now(UTC)
-    taken = {"taken_at": now} if body["events"] or "lost" in body else {}
-    _mine(feed).update(place=str(after), attempts=0, next_try_at=now, lease_until=None, told={}, **taken)
-
-
-def _later(feed: WebhookFeed, text: str, values: dict[str, Any]) -> None:
-    pause = outbox.PAUSES[min(feed.attempts, len(outbox.PAUSES) - 1)]
-    _mine(feed).update(
-        attempts=feed.attempts + 1,
-        next_try_at=datetime.now(UTC) + pause,
-        lease_until=None,
-        told=told(text, values),
-    )
-
-
-def _mine(feed: WebhookFeed) -> Any:
-    return WebhookFeed.objects.filter(pk=feed.pk, worker=feed.worker)
+    return after, anything

@@ -15,33 +15,26 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import secrets
-import socket
 import ssl
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import paho.mqtt.client as paho
-from django.db.models import F, Q
-from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext_noop
 from paho.mqtt.enums import CallbackAPIVersion
 
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import journal
+from avlas.notify import following
 from avlas.notify.errors import NotSent
 from avlas.reports import news
 from avlas.reports.latest import latest_of
 from avlas.reports.reading_told import REGISTERS, moment
-from avlas.system import outbox
 from avlas.system.models import MqttOut
 from avlas.system.mqtt_out import open_password
-from avlas.system.secrets import SecretError
-from avlas.system.told import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,36 +137,11 @@ def _wait_for(sent: list[MQTTMessageInfo], host: str) -> None:
 
 def hand_on_one(now: datetime) -> bool:
     """Publish one part for one utility that has something new; False when there is none."""
-    row = _claim(now)
-    if row is None:
-        return False
-    try:
-        _hand_on(row)
-    except NotSent as problem:
-        _later(row, problem.text, problem.values)
-    except SecretError as problem:
-        _later(row, str(problem), {})
-    except Exception as problem:
-        _later(row, gettext_noop("An error in the program: %(error)s"), {"error": type(problem).__name__})
-        raise
-    return True
+    rows = MqttOut.objects.select_related("utility").filter(active=True)
+    return following.hand_on_one(rows, _hand_on, now)
 
 
-def _claim(now: datetime) -> MqttOut | None:
-    due = MqttOut.objects.filter(
-        Q(lease_until=None) | Q(lease_until__lt=Now()), active=True, next_try_at__lte=now
-    )
-    newest = journal.newest() if due.exists() else 0
-    for row in due.order_by("next_try_at", "pk")[:50]:
-        if news.Place.read(row.place).entry >= newest:
-            continue
-        worker = f"{socket.gethostname()[:50]}:{os.getpid()}:{secrets.token_hex(4)}"
-        if due.filter(pk=row.pk).update(worker=worker, lease_until=Now() + _LEASE):
-            return MqttOut.objects.select_related("utility").get(pk=row.pk)
-    return None
-
-
-def _hand_on(row: MqttOut) -> None:
+def _hand_on(row: MqttOut) -> tuple[news.Place, bool]:
     try:
         with translation.override("en"):
             found = news.since(row.utility_id, news.Place.read(row.place), MOST)
@@ -188,9 +156,7 @@ def _hand_on(row: MqttOut) -> None:
         publish(broker_of(row), fresh, f"avlas-{row.utility.slug}"[:23])
         for one in announced:
             _announced[row.utility_id, one.topic] = _hash(row, one)
-    now = datetime.now(UTC)
-    more = {"published_at": now} if fresh else {}
-    _mine(row).update(place=str(after), attempts=0, next_try_at=now, lease_until=None, told={}, **more)
+    return after, bool(fresh)
 
 
 def _is_new(row: MqttOut, one: Message) -> bool:
@@ -263,17 +229,3 @@ def _name(meter: dict[str, Any]) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _later(row: MqttOut, text: str, values: dict[str, Any]) -> None:
-    pause = outbox.PAUSES[min(row.attempts, len(outbox.PAUSES) - 1)]
-    _mine(row).update(
-        attempts=F("attempts") + 1,
-        next_try_at=datetime.now(UTC) + pause,
-        lease_until=None,
-        told=told(text, values),
-    )
-
-
-def _mine(row: MqttOut) -> Any:
-    return MqttOut.objects.filter(pk=row.pk, worker=row.worker)

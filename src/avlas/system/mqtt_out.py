@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from django.db import models
 
 from avlas.system import secrets
+from avlas.system.journal_reader import JournalReader
 
 if TYPE_CHECKING:
     from avlas.system.secrets import MasterKey
@@ -15,12 +16,8 @@ PREFIX: Final = "avlas"
 DISCOVERY: Final = "homeassistant"
 
 
-class MqttOut(models.Model):
-    """One broker a utility. ``place`` as reports.news writes it; ``told``: why it failed the last time.
-
-    Whoever publishes holds it by ``worker`` until ``lease_until``. ``ca``: the authority's certificate (PEM) of a
-    broker that no public one vouches for.
-    """
+class MqttOut(JournalReader):
+    """One broker a utility. ``ca``: the authority's certificate (PEM) of a broker that no public one vouches for."""
 
     utility = models.OneToOneField("system.Utility", models.CASCADE, primary_key=True, related_name="+")
     active = models.BooleanField(default=True)
@@ -32,13 +29,6 @@ class MqttOut(models.Model):
     password = models.BinaryField(null=True)  # sealed
     topic_prefix = models.CharField(max_length=100, default=PREFIX)
     discovery = models.CharField(max_length=100, blank=True)  # of Home Assistant; empty: none
-    place = models.CharField(max_length=40)
-    attempts = models.PositiveIntegerField(default=0)
-    next_try_at = models.DateTimeField()
-    worker = models.CharField(max_length=80, blank=True)
-    lease_until = models.DateTimeField(null=True)
-    published_at = models.DateTimeField(null=True)
-    told = models.JSONField(default=dict)
 
     class Meta:
         constraints: ClassVar = [

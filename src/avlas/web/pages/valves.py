@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.shortcuts import redirect, render
 from django.utils.dates import MONTHS
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -61,12 +62,13 @@ class AskForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, step in STEPS.items():
-            self.fields[name] = date_field(label=step.title, required=False, help_text=step.help)
+            help_text = format_lazy("{} {}.", step.help, step.source)
+            self.fields[name] = date_field(label=step.title, required=False, help_text=help_text)
 
     @property
-    def step_fields(self) -> list[tuple[forms.BoundField, str]]:
-        """The legal steps' fields, each with its source."""
-        return [(self[name], step.source) for name, step in STEPS.items()]
+    def step_fields(self) -> list[forms.BoundField]:
+        """The legal steps' fields."""
+        return [self[name] for name in STEPS]
 
     @property
     def steps(self) -> dict[str, date]:
