@@ -12,7 +12,7 @@ from avlas.notify import notices, silent_receivers
 from avlas.operation import backup
 from avlas.reports import old_readings
 from avlas.reports.days import count_days
-from avlas.system import jobs, outbox
+from avlas.system import api_answers, jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
 from avlas.transfer.exports import job as export_job
@@ -43,6 +43,7 @@ def _housekeeping(context: Context) -> None:
         )
     if old := receipt.forget_old(now):
         context.log(gettext_noop("Removed: %(count)s exported files older than seven years."), count=old)
+    api_answers.forget_old(now)
     if done["partitions"]:
         context.log(gettext_noop("Room made for the coming months' readings."))
     count_days(now)

@@ -13,6 +13,7 @@ AVLAS_OIDC_ISSUER     where people may sign in by OpenID Connect; with AVLAS_OID
 AVLAS_OIDC_NAME       what it is called on the sign-in page (default OpenID Connect)
 AVLAS_OIDC_TRUST_EMAIL    1 when its e-mail addresses count as verified though it does not say so (Entra ID)
 AVLAS_OIDC_SECOND_FACTOR  1 when it asks for a second factor itself
+AVLAS_API_CALLS_PER_MINUTE  how many calls a token of the API may make in a minute (default 600)
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
 AVLAS_TRANSFER_FOLDERS  folders of this machine that places may lie in, with : between; {utility} in one stands for
                       the utility's short name (default: none)
@@ -167,6 +168,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "django_htmx",
     "csp",
+    "ninja",
     "avlas.system",
     "avlas.meters",
     "avlas.reports",
@@ -275,6 +277,7 @@ SINGLE_SIGN_ON = _single_sign_on()
 SYSLOG = _syslog(os.environ.get("AVLAS_SYSLOG", ""))
 PRIORITY_METERS = _count("AVLAS_PRIORITY_METERS", 50)
 TRANSFER_FOLDERS = _folders(os.environ.get("AVLAS_TRANSFER_FOLDERS", ""))
+API_CALLS_PER_MINUTE = max(1, _count("AVLAS_API_CALLS_PER_MINUTE", 600))
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {

@@ -2,10 +2,10 @@
 
 from django.urls import include, path
 
-from avlas.web.api.routes import api
+from avlas.web.api.routes import urls as api_urls
 
 urlpatterns = [
-    path("api/v1/", api.urls),
+    path("api/v1/", api_urls),
     path("", include("avlas.web.urls")),
 ]
 

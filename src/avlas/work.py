@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _JOBS_AT_ONCE: Final = 2  # a long one doesn't keep the short ones waiting
 _MESSAGES_AT_ONCE: Final = 2  # nor a webhook that doesn't answer the others
+_FEEDS_AT_ONCE: Final = 2  # nor one that lags behind with new readings
 _LOOK_SECONDS: Final = 1.0
 _TROUBLE_SECONDS: Final = 10.0
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     django.setup()
     from avlas.job_kinds import KINDS
+    from avlas.notify import feeds, mqtt
     from avlas.notify.sending import send_one
     from avlas.notify.sms_account import ask_what_became
     from avlas.notify.telling import tell_once
@@ -65,15 +67,25 @@ def run(args: argparse.Namespace) -> int:
         now = datetime.now(UTC)
         return tell_once(now) or ask_what_became(now)
 
+    def hand_on_news() -> bool:
+        now = datetime.now(UTC)
+        return feeds.hand_on_one(now) or mqtt.hand_on_one(now)
+
     jobs.ensure_standing(KINDS)
-    steps = (look_at_what_came, tell_of_it, do_a_job, send_a_message)
+    steps = (look_at_what_came, tell_of_it, do_a_job, send_a_message, hand_on_news)
     if args.once:
         while not stop.is_set() and any(step() for step in steps):
             pass
         return 0
     threads = [
         threading.Thread(target=_repeat, args=(step, stop), name=step.__name__)
-        for step in (*steps, *[do_a_job] * (_JOBS_AT_ONCE - 1), *[send_a_message] * (_MESSAGES_AT_ONCE - 1))
+        for step in (
+            look_at_what_came,
+            tell_of_it,
+            *[do_a_job] * _JOBS_AT_ONCE,
+            *[send_a_message] * _MESSAGES_AT_ONCE,
+            *[hand_on_news] * _FEEDS_AT_ONCE,
+        )
     ]
     for thread in threads:
         thread.start()

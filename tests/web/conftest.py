@@ -110,6 +110,7 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
         MeterState,
         Occupancy,
         Photo,
+        ValveRequest,
     )
     from avlas.notify.models import Alert, Notification
     from avlas.reports.models import SavedReport
@@ -174,6 +175,10 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
     Exchange.objects.create(utility=utility, old=place, reason=f"{mark} revision")
     Photo.objects.create(utility=utility, point=world.point, note=f"{mark} källare", content=b"", small=b"")
     group = Group.objects.create(utility=utility, name=f"{named} centrum", note=f"{mark} och runtom")
+    ValveRequest.objects.create(
+        utility=utility, meter=world.meters[0], point=world.point, wish="refresh", state="queued", asked_at=now,
+        asked_by=people["administrator"], explanation=f"{mark} undrar",
+    )  # fmt: skip
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{named} retur")
     Place.objects.create(utility=utility, kind="folder", name=f"{mark} debitering", folder="/nowhere")

@@ -22,6 +22,7 @@ from avlas.meters.models import (
     Occupancy,
     Reading,
     Source,
+    ValveRequest,
 )
 from avlas.meters.personal_data import Personal, fields
 from avlas.system import audit, outbox
@@ -73,6 +74,11 @@ def everything(customer: Customer) -> dict[str, Any]:
                 "text": one.body,
             }
             for one in outbox.to_person(customer.utility_id, customer.email, customer.phone).order_by("pk")
+        ],
+        "valve_requests": [
+            {"asked_at": one.asked_at.isoformat(), "wish": one.wish, "state": one.state}
+            | {name: getattr(one, name) for name in fields("meters.ValveRequest", Personal.WRITTEN)}
+            for one in ValveRequest.objects.filter(customer=customer).order_by("asked_at")
         ],
     }
 
@@ -152,6 +158,7 @@ def pseudonymise(customer: Customer, who: Who) -> None:
         for one in row.occupancies.all():
             photos.in_time_of(one).delete()
         row.save(update_fields=names)
+        ValveRequest.objects.filter(customer=row).update(explanation="", note="", steps={})
         audit.record(
             "privacy.pseudonymised",
             utility=row.utility,

@@ -108,7 +108,7 @@ def _rotate() -> int:
     from django.utils.translation import gettext as _
 
     from avlas.meters.keys import seal_all_again
-    from avlas.system import audit, kept_secret, outbox, second_factor, secrets, sms_gateway
+    from avlas.system import audit, kept_secret, mqtt_out, outbox, second_factor, secrets, sms_gateway
 
     def seal(old: secrets.MasterKey, new: secrets.MasterKey) -> int:
         count = sum(
@@ -119,6 +119,7 @@ def _rotate() -> int:
                 second_factor.seal_all_again,
                 kept_secret.seal_all_again,
                 sms_gateway.seal_all_again,
+                mqtt_out.seal_all_again,
             )
         )
         audit.record("keys.rotated", utility=None, target=new.id, detail={"from": old.id, "keys": count})

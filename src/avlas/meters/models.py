@@ -639,4 +639,6 @@ from avlas.meters.point_part import PointPart as PointPart  # noqa: E402, PLC041
 from avlas.meters.pulse_input import PulseInput as PulseInput  # noqa: E402, PLC0414
 from avlas.meters.sent_reports import SentReport as SentReport  # noqa: E402, PLC0414
 from avlas.meters.thinned import ThinnedMonth as ThinnedMonth  # noqa: E402, PLC0414
+from avlas.meters.valve import ValveRequest as ValveRequest  # noqa: E402, PLC0414
+from avlas.meters.valve import ValveRules as ValveRules  # noqa: E402, PLC0414
 from avlas.meters.waiting_surplus import WaitingSurplus as WaitingSurplus  # noqa: E402, PLC0414

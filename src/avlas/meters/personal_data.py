@@ -53,6 +53,11 @@ JUDGED: Final[dict[str, Personal]] = {
     "meters.Exchange.undone_reason": Personal.WRITTEN,
     "meters.Exchange.note": Personal.WRITTEN,
     "meters.BilledAmount.parts": Personal.METERED,
+    "meters.ValveRequest.reason": Personal.WRITTEN,  # that somebody does not pay
+    "meters.ValveRequest.explanation": Personal.WRITTEN,
+    "meters.ValveRequest.steps": Personal.WRITTEN,
+    "meters.ValveRequest.note": Personal.WRITTEN,
+    "system.ApiAnswer.body": Personal.WRITTEN,  # kept for a day
     "system.User.email": Personal.STAFF,
     "system.User.first_name": Personal.STAFF,
     "system.User.last_name": Personal.STAFF,
@@ -104,6 +109,9 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "notify.Watch": "name",
         "reports.SavedReport": "kind name note settings",
         "system.Attachment": "name media_type",
+        "meters.ValveRequest": "wish state program",
+        "meters.ValveRules": "frost_months",
+        "system.ApiAnswer": "key request headers",
         "system.ApiToken": "name prefix hash scopes",
         "system.AuditEvent": "event",
         "system.Delivery": "key event road status worker told",
@@ -113,6 +121,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.KeptSecret": "sealed",
         "system.MailServer": "host security user password sender site_address",
         "system.OutsideIdentity": "issuer",
+        "system.MqttOut": "host ca user password topic_prefix discovery place worker told",
         "system.RolePermission": "role permission",
         "system.SecretCheck": "key_id check_value",
         "system.SmsGateway": "driver sender user password url headers body taken_when country_code",
@@ -122,6 +131,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "transfer.ExportTemplate": "name note layout",
         "transfer.Receipt": "key template_name state file_name sha256 tally place_name went_to told",
         "transfer.Place": "name kind host user pinned folder archive url method token_header tested",
+        "system.WebhookFeed": "types place worker told",
     }.items()
     for name in names.split()
 )

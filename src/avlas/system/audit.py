@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import re
 import socket
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +18,22 @@ from avlas.system import syslog
 from avlas.system.models import AuditEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from avlas.system.models import User, Utility
 
+_acting: ContextVar[str] = ContextVar("acting", default="")
 _EVENT = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
+
+
+@contextlib.contextmanager
+def acting_as(program: str) -> Iterator[None]:
+    """Within this, what no user did was done by ``program``: another system that calls with a token."""
+    before = _acting.set(program)
+    try:
+        yield
+    finally:
+        _acting.reset(before)
 
 
 def record(
@@ -38,7 +51,7 @@ def record(
                   pages translate
     ``utility``   whose log it belongs to; None for what concerns the whole installation
     ``user``      who did it; None when the program or its command line did: the operating system's
-                  account name then stands in its place
+                  account name then stands in its place, or the other system's (see ``acting_as``)
     ``computer``  name or address of the computer it was done from; this machine when empty
     ``target``    what it was done to, in words a person recognises (cut at 255 characters)
     ``detail``    the technical details, as JSON. Never a key, a password or a token.
@@ -55,7 +68,7 @@ def record(
         at=datetime.now(UTC),
         utility=utility,
         user=user,
-        user_name=(str(user) if user else _account_name())[:320],
+        user_name=(str(user) if user else _acting.get() or _account_name())[:320],
         computer=(computer or socket.gethostname())[:255],
         event=event,
         target=target[:255],

@@ -460,7 +460,10 @@ class Delivery(models.Model):
         return f"{self.event} {self.destination} {self.status}"
 
 
+from avlas.system.api_answers import ApiAnswer as ApiAnswer  # noqa: E402, PLC0414
 from avlas.system.attachment import Attachment as Attachment  # noqa: E402, PLC0414 - a table of its own module
 from avlas.system.kept_secret import KeptSecret as KeptSecret  # noqa: E402, PLC0414
+from avlas.system.mqtt_out import MqttOut as MqttOut  # noqa: E402, PLC0414
 from avlas.system.outside_identity import OutsideIdentity as OutsideIdentity  # noqa: E402, PLC0414
 from avlas.system.sms_gateway import SmsGateway as SmsGateway  # noqa: E402, PLC0414 - a module of its own, known to Django from here
+from avlas.system.webhook_feed import WebhookFeed as WebhookFeed  # noqa: E402, PLC0414

@@ -93,6 +93,12 @@ SECTIONS = (
                 ("customer", "customer_add", "customer_edit", "customer_report_send", "customer_delete"),
             ),
             Entry("exchanges", _("Exchanges"), ("exchange", "meter_exchange", "exchange_photos")),
+            Entry(
+                "valve_list",
+                _("Valves"),
+                ("valve_request", "valve_rules", "meter_valve"),
+                needs=Permission.DEVICE_AND_CUSTOMER_MANAGEMENT,
+            ),
             Entry("meter_stock", _("In stock"), ("meter_install",)),
             Entry("meter_revisions", _("Revision"), ("revision_periods",)),
         ),
@@ -157,6 +163,7 @@ SECTIONS = (
                 ("place", "place_add", "place_edit", "place_pin", "place_test", "place_delete"),
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
+            Entry("mqtt_out", _("MQTT"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry("old_readings", _("Old readings"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry(

@@ -46,6 +46,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     "heard": ("heard",),
     "jobs": ("job",),
     "keys": ("key",),
+    "api": ("mqtt_out",),
     "messages": ("message", "mail_server", "webhook"),
     "map": ("map",),
     "meters": ("meters", "group"),
@@ -67,6 +68,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     "readings": ("meter", "meter_let_in"),
     "retention": ("old_readings",),
     "receivers": ("receiver", "import_file"),
+    "valves": ("valve", "meter_valve"),
     "reports": ("heat", "consumption_report", "compare", "water_loss", "saved_reports", "report"),
 }
 """Pages of the manual, and beginnings of the names of the pages they help with; the longest that fits counts."""

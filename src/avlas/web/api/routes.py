@@ -1,265 +1,191 @@
-"""What programs can ask and send. Every call carries a token, and a token sees its own utility only."""
+"""What programs can ask and send, under /api/v1/. Every call carries a token, and a token sees its own utility only."""
 
 from __future__ import annotations
 
-import json
-import logging
-from datetime import UTC, datetime
+import functools
+from copy import deepcopy
 from http import HTTPStatus
-from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-from django.core.exceptions import RequestDataTooBig
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Schema
-from ninja.errors import AuthenticationError, AuthorizationError, HttpError, ValidationError
-from ninja.security import HttpBearer
-from pydantic import AwareDatetime, Field, WrapValidator
-from pydantic import ValidationError as ItemError
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import path, re_path, reverse
+from ninja import NinjaAPI
+from ninja.openapi.docs import DocsBase
 
 from avlas import __version__
-from avlas.decode.batch import without_crcs
-from avlas.meters.ingest import IngestResult, TelegramBatch, ingest
-from avlas.meters.models import Collector, Source
-from avlas.meters.pace import Pace
-from avlas.system import tokens
-from avlas.system.models import ApiToken
-from avlas.system.secrets import SecretError
+from avlas.web.api import (
+    changes,
+    events,
+    exchanges,
+    groups,
+    info_codes,
+    keys,
+    meters,
+    operation,
+    points,
+    problems,
+    readings,
+    telegrams,
+    valves,
+)
+from avlas.web.api.access import WRITES
+from avlas.web.api.idempotency import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
-    from avlas.decode.errors import FrameError
+    from ninja.operation import Operation
 
-logger = logging.getLogger(__name__)
+_DESCRIPTION: Final = """Meters, readings, info codes and what is done with them, for other programs.
 
-MOST_TELEGRAMS = 10_000
-Format = Literal["a", "a-crc", "b-crc", "wired"]
-
-
-class Token(HttpBearer):
-    """A bearer token with one scope."""
-
-    def __init__(self, scope: str) -> None:
-        super().__init__()
-        self.scope = scope
-
-    def authenticate(self, request: HttpRequest, token: str) -> ApiToken | None:  # noqa: ARG002
-        """Give the token's row, or None: then the answer is 401."""
-        return tokens.verify(token, self.scope)
-
-
-api = NinjaAPI(title="Avläs", version=__version__, urls_namespace="api", docs_url=None)
-
-
-class TelegramIn(Schema):
-    """A telegram as some receiver heard it."""
-
-    frame: Annotated[str, Field(max_length=1200, description="the frame's bytes as hexadecimal digits")]
-    heard_at: AwareDatetime | None = Field(
-        None, description="when it was heard, with time zone; now if left out"
-    )
-    rssi_dbm: Annotated[float, Field(ge=-200, le=50)] | None = None
-    format: Format = Field("a", description="a: no link CRCs; wired: M-Bus frame")
+Every call carries a token (`Authorization: Bearer avlas_...`) that may do what its scopes say, in one utility.
+Lists come in parts: hand `next` back as `cursor`. Errors are problem details (RFC 9457). A POST with an
+`Idempotency-Key` is done once, however often it is sent. A PATCH with `If-Match` is refused when somebody else was
+quicker. Moments are ISO 8601 with time zone; answers are in UTC."""
+_ALWAYS: Final = (400, 401, 403, 422, 429, 500, 503)
+_ERRORS: Final = {
+    400: "The body is no JSON",
+    401: "No valid token",
+    403: "The token lacks the scope",
+    404: "There is no such row in the token's utility",
+    409: "It can't be done as things stand; code says why",
+    410: "The cursor is too old; fetch everything anew",
+    412: "It was changed meanwhile",
+    413: "The request is too large",
+    422: "The request is not what this address takes",
+    429: "Too many calls; Retry-After says how many seconds to wait",
+    500: "An error in the program",
+    503: "The database or the master key is away; try again later",
+}
 
 
-class _NoTelegram:
-    """What stands in the list of telegrams but is none."""
+class Reference(DocsBase):
+    """The page on which the API can be read and tried, without anything from elsewhere."""
 
-    def __init__(self, why: str) -> None:
-        self.why = why
-
-
-def _or_none(value: Any, validate: Callable[[Any], TelegramIn]) -> TelegramIn | _NoTelegram:
-    """One bad telegram refuses itself, not the others."""
-    try:
-        return validate(value)
-    except ItemError as problem:
-        first = problem.errors(include_url=False)[0]
-        return _NoTelegram(": ".join([*map(str, first["loc"]), first["msg"]]))
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
+        """Give the page."""
+        return render(request, "pages/api_reference.html", {"openapi": self.get_openapi_url(api, kwargs)})
 
 
-class TelegramsIn(Schema):
-    """Up to 10,000 telegrams, and the collector that heard them."""
+class Api(NinjaAPI):
+    """The API, whose description also tells scopes, errors and headers, which are the same everywhere."""
 
-    collector: Annotated[str, Field(min_length=1, max_length=80)] = "API"
-    telegrams: Annotated[
-        list[Annotated[TelegramIn, WrapValidator(_or_none)]], Field(max_length=MOST_TELEGRAMS)
-    ]
+    def get_openapi_schema(self, **kwargs: Any) -> Any:
+        """Give the OpenAPI description."""
+        schema = super().get_openapi_schema(**kwargs)
+        schema["components"].setdefault("schemas", {})["Problem"] = problems.Problem.model_json_schema()
+        for found in self._operations():
+            for address, method, one in found:
+                _complete(schema["paths"][address][method], method, address, one)
+        streaming = deepcopy(events.DESCRIBED)
+        problem = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+        streaming["responses"] |= {
+            status: {"description": _ERRORS[status], **problem} for status in (401, 403, 410, 422, 429, 503)
+        }
+        schema["paths"][f"{reverse('api:api-root')}events"] = {"get": streaming}
+        return schema
 
-
-class Refused(Schema):
-    """A telegram that is no telegram: its place in the list and why."""
-
-    index: int
-    message: str
-
-
-class TelegramsOut(Schema):
-    """What became of the telegrams; everything not refused is stored."""
-
-    accepted: int
-    surplus: int
-    states: dict[str, int]
-    refused: list[Refused]
-
-
-class Problem(Schema):
-    """Problem details (RFC 9457), sent as application/problem+json."""
-
-    title: str
-    status: int
-    detail: str
-    errors: list[dict[str, Any]] | None = None
+    def _operations(self) -> Any:
+        prefix = reverse("api:api-root")
+        for bound in self._get_bound_routers():
+            for end, view in bound.path_operations.items():
+                address = prefix.rstrip("/") + "/" + end.lstrip("/")
+                yield [
+                    (address, method.lower(), operation)
+                    for operation in view.operations
+                    if operation.include_in_schema
+                    for method in operation.methods
+                ]
 
 
-_PROBLEMS = {401: Problem, 403: Problem, 413: Problem, 422: Problem, 503: Problem}
+def _complete(told: dict[str, Any], method: str, address: str, operation: Operation) -> None:
+    scope = getattr(operation.auth_callbacks[0], "scope", "")
+    told["description"] = f"{told.get('description', '')}\n\nScope: `{scope}`".strip()
+    told["x-scope"] = scope
+    errors = [*_ALWAYS, *([404] if "{" in address else [])]
+    if method.upper() in WRITES:
+        errors += [409, 413]
+        if "telegrams" not in address:
+            told["parameters"].append(
+                {
+                    "in": "header",
+                    "name": HEADER,
+                    "required": False,
+                    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+                    "description": "A name of your own for this deed, such as a UUID: sent again, it is done once.",
+                }
+            )
+    if address.endswith("/changes"):
+        errors.append(410)
+    if method == "patch" and "groups" not in address:
+        errors.append(412)
+        told["parameters"].append(
+            {
+                "in": "header",
+                "name": "If-Match",
+                "required": False,
+                "schema": {"type": "string", "pattern": '^"[0-9a-f]{20}"$'},
+                "description": "The ETag with which it was fetched.",
+            }
+        )
+    problem = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for status in sorted(errors):
+        told["responses"][status] = {"description": _ERRORS[status], **problem}
 
 
-@api.post("/telegrams", auth=Token("telegrams:write"), response={200: TelegramsOut, **_PROBLEMS})
-def post_telegrams(request: HttpRequest, body: TelegramsIn) -> TelegramsOut:
-    """Take in telegrams. The answer comes after they are committed; sending them again changes nothing.
+def _said_as_problem(view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
+    """A method that an address doesn't take, and any error, is answered as a problem too."""
 
-    They are stored in parts, each in a fraction of a second. With 503 some of the parts may be stored already:
-    send all of it again later.
-    """
-    token: ApiToken = request.auth  # type: ignore[attr-defined]
-    collector, _ = Collector.objects.get_or_create(
-        utility_id=token.utility_id, name=body.collector, defaults={"spec": "api", "active": False}
-    )
-    good, refused = _sorted_out(body.telegrams)
-    now = datetime.now(UTC)
-    result, pace = IngestResult(), Pace()
-    for wired, found in good.items():
-        while found:
-            part, found = found[: pace.size], found[pace.size :]  # noqa: PLW2901
-            one_result = ingest(_batch(collector.pk, part, now, wired=wired))
-            pace.note(len(part), one_result)
-            result.add(one_result)
-    return TelegramsOut(
-        accepted=result.telegrams,
-        surplus=result.surplus,
-        states={state.name.lower(): count for state, count in result.states.items() if count},
-        refused=refused,
-    )
-
-
-def _sorted_out(
-    telegrams: Iterable[TelegramIn | _NoTelegram],
-) -> tuple[dict[bool, list[tuple[bytes, TelegramIn]]], list[Refused]]:
-    """The frames without link CRCs, by whether they are wired, and what is no telegram, in order."""
-    refused: list[Refused] = []
-    said: dict[Format, list[tuple[int, bytes, TelegramIn]]] = {}
-    for index, one in enumerate(telegrams):
-        if isinstance(one, _NoTelegram):
-            refused.append(Refused(index=index, message=one.why))
-            continue
+    @functools.wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            said.setdefault(one.format, []).append((index, _bytes(one), one))
-        except ValueError as problem:
-            refused.append(Refused(index=index, message=str(problem)))
-    good: dict[bool, list[tuple[bytes, TelegramIn]]] = {False: [], True: []}
-    for form, sent in said.items():
-        plain = [frame for _, frame, _ in sent]
-        damaged: dict[int, FrameError] = {}
-        if form in ("a-crc", "b-crc"):
-            plain, damaged = without_crcs(plain, form)
-        for row, (index, _, one) in enumerate(sent):
-            if row in damaged:
-                refused.append(Refused(index=index, message=str(damaged[row])))
-            else:
-                good[form == "wired"].append((plain[row], one))
-    return good, sorted(refused, key=attrgetter("index"))
+            answer: HttpResponseBase = view(request, *args, **kwargs)
+        except Exception as problem:  # noqa: BLE001  # what went wrong before or after the operation itself
+            said: HttpResponseBase = api.on_exception(request, problem)
+            return said
+        if answer.status_code == 405:
+            allowed = ", ".join(sorted(answer["Allow"].split(", ")))
+            answer = problems.response(
+                HTTPStatus.METHOD_NOT_ALLOWED, f"This address takes {allowed}, not {request.method}."
+            )
+            answer["Allow"] = allowed
+        return answer
+
+    return answered
 
 
-def _bytes(one: TelegramIn) -> bytes:
-    try:
-        frame = bytes.fromhex(one.frame)
-    except ValueError as problem:
-        raise ValueError(f"frame is not hexadecimal: {problem}") from problem
-    if not frame:
-        raise ValueError("frame is empty")
-    return frame
-
-
-def _batch(
-    collector_id: int, found: Sequence[tuple[bytes, TelegramIn]], now: datetime, *, wired: bool
-) -> TelegramBatch:
-    return TelegramBatch(
-        collector_id,
-        [frame for frame, _ in found],
-        np.array([min(one.heard_at or now, now).timestamp() for _, one in found], np.float64),
-        np.array([np.nan if one.rssi_dbm is None else one.rssi_dbm for _, one in found], np.float32),
-        wired=wired,
-        source=Source.WIRED if wired else Source.RADIO,
+def _nothing_here(_request: HttpRequest, **_kwargs: str) -> HttpResponse:
+    return problems.response(
+        HTTPStatus.NOT_FOUND, "There is nothing at this address. /api/v1/docs tells which there are."
     )
 
 
-# -- errors: always problem details --------------------------------------------------------------------------------
+api = Api(
+    title="Avläs", version=__version__, description=_DESCRIPTION, urls_namespace="api", docs=Reference(),
+    docs_url="/docs",
+)  # fmt: skip
+problems.handle(api)
+for _routes in (
+    telegrams.router,
+    meters.routes,
+    points.routes,
+    points.customer_routes,
+    groups.routes,
+    keys.routes,
+    readings.routes,
+    info_codes.routes,
+    changes.routes,
+    exchanges.routes,
+    valves.routes,
+    operation.routes,
+):
+    api.add_router("", _routes)
 
-
-def _problem(status: HTTPStatus, detail: str, **more: Any) -> HttpResponse:
-    content = {"title": status.phrase, "status": int(status), "detail": detail, **more}
-    return HttpResponse(
-        json.dumps(content, default=str), status=status, content_type="application/problem+json"
-    )
-
-
-@api.exception_handler(AuthenticationError)
-def _no_token(request: HttpRequest, _: Exception) -> HttpResponse:  # noqa: ARG001
-    response = _problem(
-        HTTPStatus.UNAUTHORIZED,
-        "Send a valid token that may do this: Authorization: Bearer avlas_... A person makes one with: "
-        "avlas token create NAME",
-    )
-    response["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-@api.exception_handler(AuthorizationError)
-def _not_allowed(request: HttpRequest, _: Exception) -> HttpResponse:  # noqa: ARG001
-    return _problem(HTTPStatus.FORBIDDEN, "This token may not do that.")
-
-
-@api.exception_handler(ValidationError)
-def _malformed(request: HttpRequest, problem: ValidationError) -> HttpResponse:  # noqa: ARG001
-    errors = [{"where": list(one["loc"]), "message": one["msg"]} for one in problem.errors]
-    return _problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not what this address takes. Nothing was stored.",
-        errors=errors,
-    )  # fmt: skip
-
-
-@api.exception_handler(HttpError)
-def _refused(request: HttpRequest, problem: HttpError) -> HttpResponse:  # noqa: ARG001
-    return _problem(HTTPStatus(problem.status_code), str(problem))
-
-
-@api.exception_handler(RequestDataTooBig)
-def _too_big(request: HttpRequest, _: Exception) -> HttpResponse:  # noqa: ARG001
-    return _problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The request is too large. Send at most {MOST_TELEGRAMS} telegrams at a time.",
-    )
-
-
-@api.exception_handler(OperationalError)
-def _database_is_away(request: HttpRequest, problem: Exception) -> HttpResponse:  # noqa: ARG001
-    logger.error("telegrams over the API could not be stored: %s", problem)
-    return _later("The database is locked, full or gone.")
-
-
-@api.exception_handler(SecretError)
-def _keys_are_shut(request: HttpRequest, problem: Exception) -> HttpResponse:  # noqa: ARG001
-    logger.error("telegrams over the API could not be decrypted: %s", problem)
-    return _later("The meters' keys can't be opened: the master key is missing or wrong.")
-
-
-def _later(why: str) -> HttpResponse:
-    response = _problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, f"{why} Send all of it again later: repeats change nothing."
-    )
-    response["Retry-After"] = "30"
-    return response
+_patterns, _app, _namespace = api.urls
+for _pattern in _patterns:
+    if _pattern.callback is not None:
+        _pattern.callback = _said_as_problem(_pattern.callback)
+_patterns.append(path("events", _said_as_problem(events.stream), name="events"))
+urls = ([*_patterns, re_path(r"^.*$", _nothing_here, name="nothing")], _app, _namespace)

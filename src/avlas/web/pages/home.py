@@ -20,6 +20,7 @@ from avlas.meters import revision
 from avlas.meters.directory import current_generation
 from avlas.meters.models import Case, Collector, Meter, MeterState
 from avlas.meters.receiver_silence import silent_receivers
+from avlas.notify.models import Alert
 from avlas.operation.check import everything
 from avlas.operation.check.finding import Asked, Level
 from avlas.reports.calc.borders import STANDARD_TIME

@@ -12,8 +12,9 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from avlas.notify import feeds
 from avlas.system import outbox
-from avlas.system.models import Delivery, DeliveryStatus, Permission, Webhook
+from avlas.system.models import Delivery, DeliveryStatus, Permission, Webhook, WebhookFeed
 from avlas.web.pages.access import PageRequest, find, page, record, rows
 from avlas.web.pages.outgoing import STATUS_TONES
 
@@ -35,6 +36,16 @@ class WebhookForm(forms.Form):
         assume_scheme="https",
         help_text=gettext_lazy("Begins with https:// (or http:// on the own network)."),
         widget=forms.URLInput(attrs={"spellcheck": "false"}),
+    )
+    news = forms.MultipleChoiceField(
+        label=gettext_lazy("Is handed as it comes in"),
+        choices=[
+            ("reading", gettext_lazy("Readings")),
+            ("info_code", gettext_lazy("Info codes")),
+        ],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy("In parts of up to a hundred, in order, again until they are taken."),
     )
     active = forms.BooleanField(label=gettext_lazy("Is told"), required=False, initial=True)
     own_machine = forms.BooleanField(
@@ -65,8 +76,8 @@ class WebhookForm(forms.Form):
 def webhooks(request: PageRequest) -> HttpResponse:
     """All webhooks of the utility, each with its newest message."""
     found = [
-        (hook, Delivery.objects.filter(webhook=hook).order_by("-pk").first())
-        for hook in rows(request, Webhook).order_by("name")
+        (hook, Delivery.objects.filter(webhook=hook).order_by("-pk").first(), getattr(hook, "feed", None))
+        for hook in rows(request, Webhook).select_related("feed").order_by("name")
     ]
     return render(request, "pages/webhooks.html", {"webhooks": found, "status_tones": STATUS_TONES})
 
@@ -84,6 +95,7 @@ def add(request: PageRequest) -> HttpResponse:
             )
             changed = _fill(hook, form)
             hook.save()
+            _hand_on(hook, form, changed)
             record(request, "webhooks.added", target=hook.name, detail=changed)
         return render(request, "pages/webhook_secret.html", {"hook": hook, "secret": secret})
     status = 422 if request.method == "POST" else 200
@@ -95,6 +107,7 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
     """Change a webhook."""
     hook = find(request, Webhook, pk)
     first = {"name": hook.name, "url": hook.url, "active": hook.active, "own_machine": hook.own_machine}
+    first["news"] = _handed_on(hook)
     form = WebhookForm(request.POST or None, runs_installation=request.user.runs_installation, initial=first)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
@@ -102,6 +115,7 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
             if "url" in changed and not request.user.runs_installation:
                 hook.own_machine = False  # that was allowed for the address it had
             hook.save()
+            _hand_on(hook, form, changed)
             record(request, "webhooks.changed", target=hook.name, detail=changed)
         messages.success(request, _("%(name)s is saved.") % {"name": hook.name})
         return redirect("webhooks")
@@ -153,7 +167,21 @@ def _fill(hook: Webhook, form: WebhookForm) -> dict[str, Any]:
     """Take over what the form says; gives what changed."""
     changed = {}
     for name, value in form.cleaned_data.items():
-        if getattr(hook, name) != value:
+        if name != "news" and getattr(hook, name) != value:
             changed[name] = [getattr(hook, name), value]
             setattr(hook, name, value)
     return changed
+
+
+def _handed_on(hook: Webhook) -> list[str]:
+    """What is handed to the webhook as it comes in."""
+    feed = WebhookFeed.objects.filter(webhook=hook).first()
+    return [name for name in (feed.types if feed else []) if name in ("reading", "info_code")]
+
+
+def _hand_on(hook: Webhook, form: WebhookForm, changed: dict[str, Any]) -> None:
+    """Begin or end to hand on what comes in, as the form says; adds to what changed."""
+    before, wanted = _handed_on(hook), form.cleaned_data["news"]
+    if before != wanted:
+        changed["news"] = [before, wanted]
+        feeds.begin(hook, [*wanted, *(["info_code_withdrawn"] if "info_code" in wanted else [])])
