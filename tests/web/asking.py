@@ -28,6 +28,7 @@ from avlas.meters.models import (
     Photo,
     Reading,
     Telegram,
+    ValveRequest,
 )
 from avlas.notify.models import Alert, Notification
 from avlas.reports.models import SavedReport
@@ -68,7 +69,6 @@ def walk(patterns, namespace: str = "") -> Iterator[tuple[str, str, list[str]]]:
 
 EVERY = list(walk(get_resolver().url_patterns))
 PAGES = {name: blanks for namespace, name, blanks in EVERY if not namespace}
-ROUTES = {name: blanks for namespace, name, blanks in EVERY if namespace == "api"}
 
 
 def blanks_of(world: World, name: str) -> dict[str, int]:
@@ -93,7 +93,7 @@ def blanks_of(world: World, name: str) -> dict[str, int]:
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
              "group": Group, "report": SavedReport, "photo": Photo, "place": Place,
-             "export": ExportTemplate, "notification": Notification, "alert": Alert, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
+             "export": ExportTemplate, "notification": Notification, "alert": Alert, "valve": ValveRequest, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 

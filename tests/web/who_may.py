@@ -40,13 +40,13 @@ LOOK: Final[dict[str, set[str]]] = {
     "device_and_customer_management": {
         "meter_add", "revision_periods", "meter_edit", "meter_delete", "meter_use", "meter_install", "meter_take_down",
         "meter_let_in", "meter_exchange", "exchange_undo", "point_add", "point_edit", "point_move", "customer_add",
-        "customer_edit", "customer_link", "alert_add", "alerts_act", "meter_report_send", "point_report_send", "customer_report_send", "meter_photos",
+        "customer_edit", "meter_valve", "valve_list", "valve_request", "customer_link", "alert_add", "alerts_act", "meter_report_send", "point_report_send", "customer_report_send", "meter_photos",
         "point_photos", "exchange_photos", "photo", "photo_delete", "meter_inputs", "point_parts", "point_delete",
         "customer_delete", "info_codes_acknowledge", "heard_adopt", "key_import", "key_add", "key_test", "key_delete",
     },
     "group_management": {"map_group", "group_add", "group_edit", "group_delete"},
     "system_configuration": {
-        "utility_settings", "alert_limit", "sms_settings", "places", "place_add", "place", "place_edit", "place_test", "place_pin", "place_delete",
+        "utility_settings", "valve_rules", "mqtt_out", "alert_limit", "sms_settings", "places", "place_add", "place", "place_edit", "place_test", "place_pin", "place_delete",
         "old_readings", "performance_level", "receiver_add", "receiver_find", "receiver_edit", "receiver_switch",
         "receiver_delete", "job_add", "job_edit", "job_run_now", "job_switch", "job_delete", "messages", "message",
         "message_send_again", "check_up", "mail_server", "webhooks", "webhook_add", "webhook_edit", "webhook_test",
@@ -86,15 +86,54 @@ CHANGE: Final[dict[str, set[str]]] = {
 OF_ONESELF: Final = {"passkey_edit", "passkey_remove"}
 """About a row of one's own: a colleague's is not there."""
 
-OF_INSTALLATION: Final = {"check_up", "mail_server"}
+OF_INSTALLATION: Final = {"check_up", "mail_server", "mqtt_out"}
 """For who runs the installation, besides the permission."""
 
 API: Final[dict[str, dict[str, str]]] = {
-    "openapi-json": {"GET": ANYBODY},
-    "api-root": {},  # only names where the addresses begin
-    "post_telegrams": {"POST": "telegrams:write"},
-}
-"""Which scope each method of an API route asks for."""
+    "/telegrams": {"POST": "telegrams:write"},
+    "/meters": {"GET": "meters:read", "POST": "meters:write"},
+    "/meters/{pk}": {"GET": "meters:read", "PATCH": "meters:write", "DELETE": "meters:write"},
+    "/meters/{pk}/install": {"POST": "meters:write"},
+    "/meters/{pk}/take-down": {"POST": "meters:write"},
+    "/meters/{pk}/retire": {"POST": "meters:write"},
+    "/meters/{pk}/restock": {"POST": "meters:write"},
+    "/points": {"GET": "meters:read", "POST": "meters:write"},
+    "/points/{pk}": {"GET": "meters:read", "PATCH": "meters:write"},
+    "/points/{pk}/customers": {"GET": "customers:read"},
+    "/points/{pk}/move": {"POST": "customers:write"},
+    "/customers": {"GET": "customers:read", "POST": "customers:write"},
+    "/customers/{pk}": {"GET": "customers:read", "PATCH": "customers:write"},
+    "/customers/{pk}/points": {"GET": "customers:read"},
+    "/groups": {"GET": "meters:read", "POST": "meters:write"},
+    "/groups/{pk}": {"GET": "meters:read", "PATCH": "meters:write", "DELETE": "meters:write"},
+    "/groups/{pk}/meters": {"POST": "meters:write"},
+    "/keys": {"POST": "keys:write"},
+    "/meters/{pk}/readings": {"GET": "readings:read", "POST": "readings:write"},
+    "/meters/{pk}/readings/latest": {"GET": "readings:read"},
+    "/readings/latest": {"GET": "readings:read"},
+    "/meters/{pk}/consumption": {"GET": "readings:read"},
+    "/points/{pk}/consumption": {"GET": "readings:read"},
+    "/meters/{pk}/standings": {"GET": "readings:read"},
+    "/meters/{pk}/readings/void": {"POST": "readings:write"},
+    "/info-codes": {"GET": "readings:read"},
+    "/meters/{pk}/info-codes": {"GET": "readings:read"},
+    "/changes": {"GET": "readings:read"},
+    "/exchanges": {"GET": "meters:read", "POST": "meters:write"},
+    "/exchanges/{pk}": {"GET": "meters:read", "DELETE": "meters:write"},
+    "/exchanges/{pk}/carry-out": {"POST": "meters:write"},
+    "/exchanges/{pk}/undo": {"POST": "meters:write"},
+    "/valve-requests": {"GET": "valves:ask", "POST": "valves:ask"},
+    "/valve-requests/{pk}": {"GET": "valves:ask"},
+    "/valve-requests/{pk}/cancel": {"POST": "valves:ask"},
+    "/outdoor-temperature": {"PUT": "valves:ask"},
+    "/collectors": {"GET": "meters:read"},
+    "/performance": {"GET": "meters:read"},
+    "/events": {"GET": "readings:read"},
+}  # fmt: skip
+"""Which scope each method of an API address asks for."""
+
+API_OPEN: Final = ("openapi.json", "docs")
+"""The API's own description, which anybody may read."""
 
 
 def permission(table: dict[str, set[str]], name: str) -> str | None:
