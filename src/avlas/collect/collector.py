@@ -495,8 +495,8 @@ async def collect(only: Sequence[int] | None = None, *, on_idle: Callable[[], No
     finally:
         _adjust(running, [], database)
         await asyncio.gather(*(task for _, task in running.values()), return_exceptions=True)
-        with contextlib.suppress(Error):
-            await database.run(surplus.add_all)
+        with contextlib.suppress(Error, TimeoutError):
+            await asyncio.wait_for(database.run(surplus.add_all), STOP_WITHIN)
         await database.close()
 
 

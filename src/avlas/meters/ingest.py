@@ -18,7 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from avlas.decode.batch import NONE, SECURITY_NAMES, Headers, address_of, headers
 from avlas.meters import (
@@ -108,7 +108,7 @@ def ingest(telegrams: TelegramBatch) -> IngestResult:
     if layouts_learnt and not telegrams.again:
         retro.decode_new_layouts()
     if surplus.is_due(utility_id):
-        with suppress(OperationalError):  # the batch is stored; what waits, waits on
+        with suppress(DatabaseError):  # the batch is stored; what waits, waits on
             surplus.add(utility_id)
     _leave_alone_what_is_loaded()
     return result

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from django import forms
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -143,7 +144,8 @@ def _take_in(request: PageRequest, name: str, recording: Recording) -> Outcome:
         result = ingest(telegram_batch(collector.pk, batch))
         pace.note(len(batch), result)
         outcome.counts.add(result)
-    surplus.add(collector.utility_id)
+    with suppress(DatabaseError):  # all is stored; what waits, waits on
+        surplus.add(collector.utility_id)
     with transaction.atomic():
         counts = {state.name.lower(): count for state, count in outcome.states}
         detail = {"telegrams": outcome.telegrams, "bad_lines": outcome.bad, **counts}
