@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import time_machine
 from django.urls import reverse
 from django.utils import translation
 from tests.reports.test_consumption import store
@@ -26,6 +27,7 @@ from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.system.models import Attachment, AuditEvent, Delivery
 from avlas.web import consumer_report
 from avlas.web.chart_period import LAST_YEAR, Period, asked_period
+from avlas.web.pages import consumer_reports
 
 YEAR, MONTH = 2024, 3
 MOVED = datetime(2024, 3, 11, tzinfo=STANDARD_TIME)
@@ -132,6 +134,24 @@ def test_a_click_gives_a_pdf_and_the_log_names_nobody(north, flat, sign_in):
     assert reverse("meter_report", args=[meter.pk]) in shown
     assert reverse("meter_report_send", args=[meter.pk]) not in shown, "may not manage customers"
     assert client.get(reverse("meter_report_send", args=[meter.pk])).status_code == 403
+
+
+def test_a_customer_of_long_ago_has_no_report_of_last_year(north, flat, sign_in):
+    _point, _meter, anna, _bo = flat
+    answer = sign_in(north.user).get(reverse("customer_report", args=[anna.pk]), follow=True)
+    assert answer.redirect_chain == [(reverse("customer", args=[anna.pk]), 302)]
+    assert "ingen mätpunkt" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("now", "first", "last"),
+    [("2026-03-10", "2025-03-01", "2026-02-28"), ("2026-01-01", "2025-01-01", "2025-12-31"),
+     ("2024-03-31", "2023-03-01", "2024-02-29"), ("2026-05-02", "2025-05-01", "2026-04-30")],
+)  # fmt: skip
+def test_a_customers_report_is_about_the_last_twelve_months(now, first, last):
+    with time_machine.travel(f"{now} 12:00+00:00", tick=False):
+        period = consumer_reports.asked({}, "customer")
+    assert (period.first.isoformat(), period.final.isoformat()) == (first, last)
 
 
 def send(client, meter, **changes):

@@ -32,6 +32,10 @@ FORM = {"channel": "a", "manufacturer": "sen", "serial": "W-77", "medium": "cold
         "facility_id": "8001-V"}  # fmt: skip
 
 
+def missing(client):
+    return [one.meter for one in client.get(reverse("meters") + "?status=missing").context["rows"]]
+
+
 def test_a_new_water_meter_at_a_new_point(north, heat, sign_in):
     client = sign_in(north.superuser)
     address = reverse("meter_inputs", args=[heat.pk])
@@ -52,6 +56,7 @@ def test_a_new_water_meter_at_a_new_point(north, heat, sign_in):
     assert Reading.objects.filter(meter=water).count() == 5
     assert heat.serial in client.get(answer.url).content.decode()
     assert "W-77" in client.get(reverse("meter", args=[heat.pk])).content.decode()
+    assert water.pk not in {one.pk for one in missing(client)}, "it has no voice of its own"
     again = client.post(address, FORM | {"serial": "W-78", "facility_id": ""})
     assert again.status_code == 422
     assert "channel" in again.context["form"].errors

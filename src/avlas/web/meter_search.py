@@ -34,8 +34,11 @@ _EXPECTED = (
     "(EXISTS (SELECT 1 FROM meters_installation x WHERE x.meter_id = m.id AND x.to_at IS NULL)"
     " OR (NOT EXISTS (SELECT 1 FROM meters_installation x WHERE x.meter_id = m.id)"
     " AND EXISTS (SELECT 1 FROM meters_meterstate x WHERE x.meter_id = m.id)))"
+    " AND NOT EXISTS (SELECT 1 FROM meters_pulseinput x WHERE x.meter_id = m.id AND x.to_at IS NULL)"
 )
-"""A meter that ought to be heard: installed now, or heard although nobody has said where it is installed."""
+"""A meter that ought to be heard: installed now, or heard although nobody has said where it is installed.
+
+One that another meter's pulse input counts for says nothing itself."""
 _OF_STATES = "(SELECT max(s.{}) FROM meters_meterstate s WHERE s.meter_id = m.id)"
 
 _AT_CUSTOMER = (

@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import translation
@@ -59,18 +59,19 @@ class _Report:
         return next((one.customer for one in self.subjects if one.customer is not None), None)
 
 
-def _asked(query: Mapping[str, str], kind: str) -> Period:
+def asked(query: Mapping[str, str], kind: str) -> Period:
     """The period asked for; for a customer's page, which shows none, the last twelve whole months."""
     today = datetime.now(STANDARD_TIME).date()
     if kind == "customer" and not query.get("from"):
         last = today.replace(day=1) - timedelta(days=1)
-        return Period("month", date(last.year - 1, last.month, 28).replace(day=1) + timedelta(days=31), last)
+        first = (date(last.year - 1, last.month, 1) + timedelta(days=31)).replace(day=1)
+        return Period("month", first, last)
     return asked_period(query, today)
 
 
 def _report(request: PageRequest, kind: str, pk: int, query: Mapping[str, str]) -> _Report:
     own = find(request, _KINDS[kind], pk)
-    period = _asked(query, kind)
+    period = asked(query, kind)
     if isinstance(own, Customer):
         subjects = consumer_report.of_customer(own, period)
     elif isinstance(own, MeteringPoint):
@@ -99,7 +100,8 @@ def consumer_pdf(request: PageRequest, kind: str, pk: int) -> HttpResponse:
     """The report as a PDF, noted in the audit log by numbers alone."""
     report = _report(request, kind, pk, request.GET)
     if not report.subjects:
-        raise Http404
+        messages.warning(request, _("The customer had no metering point in this period."))
+        return redirect(kind, pk)
     language = _language(request.GET.get("language", ""))
     response = HttpResponse(_pdf(request, report, request.GET, language), content_type="application/pdf")
     with translation.override(language):
