@@ -3,7 +3,7 @@
 // A window in the background holds no stream: browsers allow six connections to a server, windows are more.
 
 const EVERY_MINUTE = 60_000; // "5 minutes ago" goes on though nothing is new
-const WITHOUT_A_STREAM = 5_000;
+const WITHOUT_A_STREAM = 2_000;
 const SLOW = 3_000;
 const address = document.querySelector('meta[name="live"]').content;
 const root = document.documentElement;
