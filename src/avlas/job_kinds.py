@@ -13,6 +13,7 @@ from avlas.operation import backup
 from avlas.system import jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
+from avlas.transfer.imports import work as imports_work
 
 if TYPE_CHECKING:
     from avlas.system.job_kind import Context
@@ -83,6 +84,14 @@ KINDS: Final[dict[str, Kind]] = {
                 "Tells a utility's administrators and webhooks when a receiver falls silent, and when it hears again."
             ),
             silent_receivers.run,
+            of_installation=True,
+            standing=Schedule(cron="*/10 * * * *"),
+        ),
+        Kind(
+            imports_work.JOB,
+            gettext_lazy("Imports"),
+            gettext_lazy("Checks, takes in and undoes imported tables, as people asked for on their pages."),
+            imports_work.run,
             of_installation=True,
             standing=Schedule(cron="*/10 * * * *"),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -81,6 +82,34 @@ class World:
             JobLine.objects.create(run=self.run, at=now, attempt=3, **told)
             outbox.tell_about_job(self.job, self.job.name, self.run, told)
 
+    def import_a_table(self) -> None:
+        """A file of customers, checked, of which nothing is taken in; and a saved mapping."""
+        from avlas.transfer.imports.models import (
+            Import,
+            ImportFile,
+            ImportMapping,
+            ImportRow,
+            ImportStatus,
+            Verdict,
+        )
+
+        ImportMapping.objects.create(
+            utility=self.utility, kind="register", name=f"{self.mark} kunder",
+            settings={"columns": [["Kundnr", "customer.number"]]},
+        )  # fmt: skip
+        checked = Import.objects.create(
+            utility=self.utility, kind="register", name=f"{self.mark}.csv", size=9, sha256="0" * 64,
+            status=ImportStatus.CHECKED, counts={"rows": 1, "refused": 1},
+        )  # fmt: skip
+        fault = {
+            "column": "Namn",
+            "value": self.mark,
+            "text": "The customer number is missing.",
+            "values": {},
+        }
+        ImportFile.objects.create(of=checked, packed=zlib.compress(b"Kundnr;Namn\n;x\n"))
+        ImportRow.objects.create(of=checked, line=2, verdict=Verdict.REFUSED, faults=[fault])
+
     def store_keys(self, senders: list[SimulatedMeter]) -> None:
         from avlas.meters import keys
         from avlas.meters.key_text import KeyEntry
@@ -155,6 +184,7 @@ def make_world(mark: str, seed: int) -> World:
     group = Group.objects.create(utility=utility, name=f"{mark} centrum", note=f"{mark} och runtom")
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
+    world.import_a_table()
     world.jobs_and_messages()
     tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world

@@ -49,6 +49,12 @@ JUDGED: Final[dict[str, Personal]] = {
     "meters.Exchange.reason": Personal.WRITTEN,
     "meters.Exchange.undone_reason": Personal.WRITTEN,
     "meters.Exchange.note": Personal.WRITTEN,
+    # files and rows on their way into the register: with the customers' own data, and gone soon after
+    "transfer.ImportFile.packed": Personal.WRITTEN,
+    "transfer.ImportRow.record": Personal.WRITTEN,
+    "transfer.ImportRow.faults": Personal.WRITTEN,
+    "transfer.ImportDeed.done": Personal.WRITTEN,
+    "transfer.ImportDeed.kept": Personal.WRITTEN,
     "system.User.email": Personal.STAFF,
     "system.User.first_name": Personal.STAFF,
     "system.User.last_name": Personal.STAFF,
@@ -94,6 +100,9 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.User": "role language time_zone",
         "system.Utility": "name slug map_credit map_tiles",
         "system.Webhook": "name url secret",
+        "transfer.Import": "kind name sha256 settings status counts told",
+        "transfer.ImportMapping": "kind name settings",
+        "transfer.ImportRow": "effects",
     }.items()
     for name in names.split()
 )

@@ -73,6 +73,12 @@ SECTIONS = (
             Entry("customers", _("Customers"), ("customer", "customer_add", "customer_edit")),
             Entry("exchanges", _("Exchanges"), ("exchange", "meter_exchange")),
             Entry("meter_stock", _("In stock"), ("meter_install",)),
+            Entry(
+                "imports",
+                _("Imports"),
+                ("import_add", "import_one", "import_columns", "import_undo"),
+                needs=Permission.DEVICE_AND_CUSTOMER_MANAGEMENT,
+            ),
             Entry("meter_revisions", _("Revision"), ("revision_periods",)),
         ),
     ),

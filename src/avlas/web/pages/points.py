@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from avlas.meters import points as meter_points
 from avlas.meters.changes import change
 from avlas.meters.models import Installation, MeteringPoint, Occupancy
+from avlas.meters.wellformed import NORDIC_DEGREES
 from avlas.reports.calc.sweref import SYSTEMS
 from avlas.reports.consumption import spans_of_point
 from avlas.reports.latest import latest
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from django.utils.functional import Promise
 
 WGS84: Final = "WGS 84"
-NORDIC_DEGREES: Final = ((53.0, 72.0), (4.0, 33.0))  # latitudes, longitudes
 SORTS: Final[dict[str, tuple[Promise, tuple[str, ...]]]] = {
     "address": (gettext_lazy("Address"), ("address", "facility_id")),
     "city": (gettext_lazy("City"), ("city", "address")),
