@@ -13,7 +13,11 @@ from avlas.operation import backup
 from avlas.system import jobs, outbox
 from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
+from avlas.transfer.exports import job as export_job
+from avlas.transfer.exports import receipt
+from avlas.transfer.imports import from_place, key_files
 from avlas.transfer.imports import work as imports_work
+from avlas.web.variable_words import as_cell
 
 if TYPE_CHECKING:
     from avlas.system.job_kind import Context
@@ -36,8 +40,14 @@ def _housekeeping(context: Context) -> None:
             runs=runs,
             messages=messages,
         )
+    if old := receipt.forget_old(now):
+        context.log(gettext_noop("Removed: %(count)s exported files older than seven years."), count=old)
     if done["partitions"]:
         context.log(gettext_noop("Room made for the coming months' readings."))
+
+
+def _export(context: Context) -> None:
+    export_job.run(context, as_cell)
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -94,6 +104,31 @@ KINDS: Final[dict[str, Kind]] = {
             imports_work.run,
             of_installation=True,
             standing=Schedule(cron="*/10 * * * *"),
+        ),
+        Kind(
+            "import",
+            gettext_lazy("Import from a place"),
+            gettext_lazy(
+                "Takes in the tables that lie at a place, by a saved mapping, and moves them to its archive."
+            ),
+            from_place.run,
+            parameters=from_place.PARAMETERS,
+        ),
+        Kind(
+            "key_files",
+            gettext_lazy("Keys and new meters from a place"),
+            gettext_lazy(
+                "Takes in key files (KEM, KEM2) that lie at a place, so that newly bought meters appear."
+            ),
+            key_files.run,
+            parameters=key_files.PARAMETERS,
+        ),
+        Kind(
+            "export",
+            gettext_lazy("Export"),
+            gettext_lazy("Makes a file by a saved export and sends it to a place."),
+            _export,
+            parameters=export_job.PARAMETERS,
         ),
     )
 }

@@ -10,6 +10,8 @@ AVLAS_PRIORITY_METERS how many meters of a utility may be read every five minute
 AVLAS_SESSION_IDLE_HOURS  hours without anybody at the computer after which a session ends (default 12)
 AVLAS_SESSION_DAYS    days after which every session ends (default 14)
 AVLAS_METRICS_TOKEN   what /metrics asks for from other machines (default: it answers this machine alone)
+AVLAS_TRANSFER_FOLDERS  folders of this machine that places may lie in, with : between; {utility} in one stands for
+                      the utility's short name (default: none)
 AVLAS_SYSLOG          where the audit is copied to: local, udp://host:port or tcp://host:port (default: nowhere)
 AVLAS_DEBUG           1 for development
 AVLAS_DEMO            1 in the demo only: one-time sign-in links are then honoured
@@ -111,6 +113,15 @@ def _syslog(written: str) -> syslog.Way | None:
         return syslog.way(written) if written else None
     except ValueError as problem:
         raise ImproperlyConfigured(f"AVLAS_SYSLOG: {problem}.") from problem
+
+
+def _folders(listed: str) -> list[str]:
+    """The absolute folders in a list as PATH is one."""
+    found = [os.path.normpath(one) for one in listed.split(os.pathsep) if one.strip()]
+    for one in found:
+        if not os.path.isabs(one):  # noqa: PTH117 - a text, compared as a text
+            raise ImproperlyConfigured(f"AVLAS_TRANSFER_FOLDERS: {one} must begin at the root.")
+    return found
 
 
 def _count(name: str, default: int) -> int:
@@ -249,6 +260,7 @@ CSRF_COOKIE_SECURE = HTTPS
 TRUSTED_PROXIES = _networks(os.environ.get("AVLAS_TRUSTED_PROXIES", "127.0.0.1,::1"))
 SYSLOG = _syslog(os.environ.get("AVLAS_SYSLOG", ""))
 PRIORITY_METERS = _count("AVLAS_PRIORITY_METERS", 50)
+TRANSFER_FOLDERS = _folders(os.environ.get("AVLAS_TRANSFER_FOLDERS", ""))
 METRICS_TOKEN = os.environ.get("AVLAS_METRICS_TOKEN", "")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 CONTENT_SECURITY_POLICY = {

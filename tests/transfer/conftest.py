@@ -21,17 +21,18 @@ class Clerk:
     utility: Utility
     user: User
 
-    def hands_in(self, data: bytes, **settings: Any) -> Import:
+    def hands_in(self, data: bytes, kind: str = "register", **settings: Any) -> Import:
         """A file with its columns guessed from the headings, waiting to be checked."""
         from avlas.transfer.imports import fields, sheet
         from avlas.transfer.imports.models import Import, ImportFile
         from avlas.transfer.imports.settings import Settings
 
-        table = sheet.read(data, words=fields.words())
-        guessed = fields.guess(table.headings)
+        of_kind = fields.OF_KIND[kind]
+        table = sheet.read(data, words=fields.words(of_kind))
+        guessed = fields.guess(table.headings, of_kind)
         columns = [[heading, code] for heading, code in zip(table.headings, guessed, strict=True) if code]
         made = Import.objects.create(
-            utility=self.utility, by=self.user, kind="register", name="kunder.csv", size=len(data),
+            utility=self.utility, by=self.user, kind=kind, name="kunder.csv", size=len(data),
             sha256=hashlib.sha256(data).hexdigest(), status="check",
             settings=Settings(**{"columns": columns, "since": "2026-01-01"} | settings).packed(),
         )  # fmt: skip

@@ -84,15 +84,20 @@ class World:
 
     def import_a_table(self) -> None:
         """A file of customers, checked, of which nothing is taken in; and a saved mapping."""
+        from avlas.system.models import KeptSecret
         from avlas.transfer.imports.models import (
             Import,
             ImportFile,
             ImportMapping,
             ImportRow,
             ImportStatus,
+            KeyFilePassword,
             Verdict,
         )
 
+        with transaction.atomic():
+            kept = KeptSecret.keep(self.utility, "hemligt")
+        KeyFilePassword.objects.create(utility=self.utility, name=f"{self.mark} leverans", secret=kept)
         ImportMapping.objects.create(
             utility=self.utility, kind="register", name=f"{self.mark} kunder",
             settings={"columns": [["Kundnr", "customer.number"]]},
@@ -136,6 +141,9 @@ def make_world(mark: str, seed: int) -> World:
     from avlas.simulate import samples
     from avlas.system import tokens
     from avlas.system.models import User, Utility
+    from avlas.transfer.exports.layout import to_data
+    from avlas.transfer.exports.ready_made import READY_MADE
+    from avlas.transfer.models import ExportTemplate, Place, Receipt
 
     utility = Utility.objects.create(name=f"{mark} Energi", slug=mark.lower())
     people = {
@@ -185,6 +193,17 @@ def make_world(mark: str, seed: int) -> World:
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{mark} retur")
     world.import_a_table()
+    Place.objects.create(utility=utility, kind="folder", name=f"{mark} debitering", folder="/nowhere")
+    layout = to_data(READY_MADE["billing"].layout)
+    export = ExportTemplate.objects.create(utility=utility, name=f"{mark} export", layout=layout)
+    Receipt.objects.create(
+        utility=utility,
+        template=export,
+        template_name=export.name,
+        key=f"once/{mark}",
+        start_at=now,
+        end_at=now,
+    )
     world.jobs_and_messages()
     tokens.create(utility, f"{mark} fakturering", ["telegrams:write"], created_by=people["administrator"])
     return world

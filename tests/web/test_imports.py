@@ -23,7 +23,9 @@ def clerk(north, sign_in):
 
 
 def hand_in(client, data: bytes, name: str = "kunder.csv", **more) -> Import:
-    answer = client.post(reverse("import_add"), {"file": SimpleUploadedFile(name, data), **more})
+    answer = client.post(
+        reverse("import_add"), {"file": SimpleUploadedFile(name, data), "kind": "register", **more}
+    )
     assert answer.status_code == 302, answer.context["form"].errors
     return Import.objects.latest("pk")
 
@@ -119,7 +121,9 @@ def test_what_is_missing_among_the_columns_is_said(clerk, changes, reason):
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7", b"PK\3\4 half"])
 def test_a_file_that_is_no_table_is_refused_beside_the_field(clerk, data):
     count = Import.objects.count()
-    answer = clerk.post(reverse("import_add"), {"file": SimpleUploadedFile("x.xlsx", data)})
+    answer = clerk.post(
+        reverse("import_add"), {"file": SimpleUploadedFile("x.xlsx", data), "kind": "register"}
+    )
     assert answer.status_code == 422
     assert answer.context["form"].errors["file"]
     assert Import.objects.count() == count

@@ -21,7 +21,8 @@ from avlas.meters.models import (
 )
 from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, AuditEvent, Delivery, Job, JobRun, User, Webhook
-from avlas.transfer.imports.models import Import, ImportMapping
+from avlas.transfer.imports.models import Import, ImportMapping, KeyFilePassword
+from avlas.transfer.models import ExportTemplate, Place, Receipt
 
 # Pages anybody may see, and those that are not about a utility's rows.
 OPEN = {
@@ -32,7 +33,9 @@ OPEN = {
 POST_ONLY = {"heard_adopt", "receiver_switch", "key_test", "job_run_now", "job_switch", "message_send_again",
              "webhook_test", "webhook_new_secret", "user_link", "meter_let_in", "meter_use",
              "meters_act", "info_codes_acknowledge", "exchange_undo",
-             "import_take_in", "import_throw_away", "mapping_remove"}  # fmt: skip
+             "import_take_in", "import_throw_away", "mapping_remove", "password_remove",
+
+             "place_test", "place_pin", "receipt_download", "receipt_send", "export_copy"}  # fmt: skip
 
 
 def pages() -> list[tuple[str, list[str]]]:
@@ -68,7 +71,8 @@ def blanks_of(world, name: str) -> dict[str, int]:
         return {"pk": run.job_id, "run": run.pk}
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
-             "group": Group, "report": SavedReport, "import": Import, "mapping": ImportMapping}[name.partition("_")[0]]  # fmt: skip
+             "group": Group, "report": SavedReport, "import": Import, "mapping": ImportMapping, "password": KeyFilePassword, "place": Place,
+             "export": ExportTemplate, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 
@@ -153,7 +157,7 @@ CHANGES = ["heard_adopt", "receiver_add", "receiver_edit", "receiver_switch", "r
            "meter_case", "info_codes_acknowledge", "performance_level", "privacy_customer",
            "heat_report", "heat_levels", "consumption_report", "water_loss", "report_save", "report_edit",
            "meter_exchange", "exchange", "exchange_undo", "import_add", "import_columns", "import_take_in", "import_undo", "import_throw_away",
-           "mapping_remove", "meter_reading_add", "meter_reading_void"]  # fmt: skip
+           "mapping_remove", "key_passwords", "password_remove", "meter_reading_add", "meter_reading_void"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -108,11 +108,17 @@ def _rotate() -> int:
     from django.utils.translation import gettext as _
 
     from avlas.meters.keys import seal_all_again
-    from avlas.system import audit, outbox, second_factor, secrets
+    from avlas.system import audit, kept_secret, outbox, second_factor, secrets
 
     def seal(old: secrets.MasterKey, new: secrets.MasterKey) -> int:
         count = sum(
-            part(old, new) for part in (seal_all_again, outbox.seal_all_again, second_factor.seal_all_again)
+            part(old, new)
+            for part in (
+                seal_all_again,
+                outbox.seal_all_again,
+                second_factor.seal_all_again,
+                kept_secret.seal_all_again,
+            )
         )
         audit.record("keys.rotated", utility=None, target=new.id, detail={"from": old.id, "keys": count})
         return count

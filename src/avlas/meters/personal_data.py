@@ -62,11 +62,14 @@ JUDGED: Final[dict[str, Personal]] = {
     "system.Delivery.destination": Personal.STAFF,
     "system.Delivery.body": Personal.WRITTEN,
     "system.Delivery.subject": Personal.WRITTEN,
+    "system.Attachment.content": Personal.METERED,
     "system.Job.tell": Personal.STAFF,
     "system.AuditEvent.user_name": Personal.AUDIT,
     "system.AuditEvent.computer": Personal.AUDIT,
     "system.AuditEvent.target": Personal.AUDIT,
     "system.AuditEvent.detail": Personal.AUDIT,
+    "transfer.Place.to": Personal.STAFF,
+    "transfer.ReceiptPart.content": Personal.METERED,  # kept for seven years by the bookkeeping act
 }
 
 IMPERSONAL: Final[frozenset[str]] = frozenset(
@@ -89,11 +92,13 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "meters.RevisionRule": "kind",
         "reports.SavedReport": "kind name note settings",
         "system.ApiToken": "name prefix hash scopes",
+        "system.Attachment": "name",
         "system.AuditEvent": "event",
         "system.Delivery": "key event road status worker told",
         "system.Job": "kind name parameters cron time_zone",
         "system.JobLine": "text values",
         "system.JobRun": "status worker told",
+        "system.KeptSecret": "sealed",
         "system.MailServer": "host security user password sender site_address",
         "system.RolePermission": "role permission",
         "system.SecretCheck": "key_id check_value",
@@ -103,6 +108,11 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "transfer.Import": "kind name sha256 settings status counts told",
         "transfer.ImportMapping": "kind name settings",
         "transfer.ImportRow": "effects",
+        "transfer.KeyFilePassword": "name",
+        "transfer.KeyFileSeen": "name sha256 told",
+        "transfer.ExportTemplate": "name note layout",
+        "transfer.Receipt": "key template_name state file_name sha256 tally place_name went_to told",
+        "transfer.Place": "name kind host user pinned folder archive url method token_header tested",
     }.items()
     for name in names.split()
 )

@@ -8,6 +8,7 @@ answer tells.
 from __future__ import annotations
 
 import contextlib
+import mimetypes
 import re
 import select
 import smtplib
@@ -55,6 +56,7 @@ class Mail:
     body: str
     message_id: UUID
     written_at: datetime
+    attachment: tuple[str, bytes] | None = None  # the file's name and content
 
 
 def send(server: Server, mail: Mail, hand_over: Callable[[], bool]) -> str:
@@ -99,6 +101,11 @@ def message(server: Server, mail: Mail) -> EmailMessage:
     made["Message-ID"] = f"<{mail.message_id}@{ascii_address(server.sender).rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
     made.set_content(mail.body)
+    if mail.attachment is not None:
+        name, content = mail.attachment
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        main, _slash, sub = kind.partition("/")
+        made.add_attachment(content, maintype=main, subtype=sub, filename=name)
     return made
 
 

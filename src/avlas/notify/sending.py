@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 from avlas.notify import mail, webhook
 from avlas.notify.errors import ClaimLost, NotSent
 from avlas.system import outbox
-from avlas.system.models import MailServer, Road, User
+from avlas.system.models import Attachment, MailServer, Road, User
 from avlas.system.secrets import SecretError
 
 if TYPE_CHECKING:
@@ -73,7 +73,15 @@ def _send_mail(delivery: Delivery, lease: timedelta) -> None:
             body = (
                 _("(This message may have reached you before. It is sent again to be sure.)") + "\n\n" + body
             )
-    written = mail.Mail(delivery.destination, delivery.subject, body, delivery.event_id, delivery.created_at)
+    file = Attachment.objects.filter(delivery=delivery).first()
+    written = mail.Mail(
+        delivery.destination,
+        delivery.subject,
+        body,
+        delivery.event_id,
+        delivery.created_at,
+        (file.name, bytes(file.content)) if file else None,
+    )
     mail.send(server_of(row), written, lambda: outbox.hand_over(delivery, lease))
 
 

@@ -17,7 +17,6 @@ import socket
 import ssl
 import time
 from base64 import b64decode, b64encode
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -25,6 +24,7 @@ from django.utils.translation import gettext_noop
 
 import avlas
 from avlas.notify.errors import NotSent
+from avlas.system.inward import is_inward
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
 TIMEOUT: Final = httpx.Timeout(15.0, connect=10.0)
 LONGEST_SECONDS: Final = 30.0
 _ANSWER_BYTES: Final = 4096
-_TRANSLATED: Final = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address inside
-_THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")
-_METADATA: Final = {  # of cloud machines, outside the link-local range
-    ip_address("fd00:ec2::254"),
-    ip_address("100.100.100.200"),
-    ip_address("168.63.129.16"),
-}
 
 
 def signature(secret: str, event_id: UUID, timestamp: int, body: bytes) -> str:
@@ -133,22 +126,4 @@ def allowed_address(host: str, port: int, own_machine: bool) -> str:
         ),
         host=host,
         address=addresses[0],
-    )
-
-
-def is_inward(text: str) -> bool:
-    """Whether an address is this computer's own, a neighbour on the link, a group, or a cloud's metadata."""
-    address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped
-        if inner is None and address in _TRANSLATED:
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        address = inner or address
-    return (
-        address.is_loopback
-        or address.is_link_local
-        or address.is_unspecified
-        or address.is_multicast
-        or address in _METADATA
-        or (isinstance(address, IPv4Address) and address in _THIS_NETWORK)
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from django.utils.functional import Promise
@@ -82,10 +82,16 @@ class Parameter:
     type: Literal["text", "number", "yes_no", "choice"] = "text"
     default: Any = ""
     help: Promise | str = ""
-    choices: tuple[tuple[str, Promise | str], ...] = ()
+    choices: (
+        tuple[tuple[str, Promise | str], ...] | Callable[[Utility | None], Sequence[tuple[str, str]]]
+    ) = ()
     least: int | None = None
     most: int | None = None
     required: bool = True
+
+    def options(self, utility: Utility | None) -> list[tuple[str, Promise | str]]:
+        """What can be chosen in a utility."""
+        return list(self.choices(utility) if callable(self.choices) else self.choices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -455,3 +455,8 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.destination} {self.status}"
+
+
+# These stand on the rows above.
+from avlas.system.attachment import Attachment as Attachment  # noqa: E402, PLC0414
+from avlas.system.kept_secret import KeptSecret as KeptSecret  # noqa: E402, PLC0414

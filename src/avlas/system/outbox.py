@@ -26,6 +26,7 @@ import socket
 import uuid
 import zoneinfo
 from base64 import b64encode
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,7 +39,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from avlas.system import secrets
-from avlas.system.models import Delivery, DeliveryStatus, Job, JobRun, MailServer, Road, User, Webhook
+from avlas.system.models import (
+    Attachment,
+    Delivery,
+    DeliveryStatus,
+    Job,
+    JobRun,
+    MailServer,
+    Road,
+    User,
+    Webhook,
+)
 from avlas.system.told import in_words, told
 
 if TYPE_CHECKING:
@@ -63,13 +74,34 @@ _GIVEN_UP: Final = gettext_noop("Given up after %(days)s days. Last: %(reason)s"
 _WEBHOOK_REMOVED: Final = gettext_noop("The webhook was removed.")
 
 
-def mail(to: str, subject: str, body: str, *, utility: Utility | None, event: str, key: str) -> None:
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be attached to a mail."""
+
+    name: str
+    content: bytes
+
+
+def mail(
+    to: str,
+    subject: str,
+    body: str,
+    *,
+    utility: Utility | None,
+    event: str,
+    key: str,
+    attachment: File | None = None,
+) -> None:
     """Put a mail to one address into the outbox; to be called in the transaction of what it tells about."""
-    _put(
+    made = _put(
         Delivery(
             utility=utility, key=key, event=event, destination=to, subject=_one_line(subject)[:250], body=body
         )
     )
+    if attachment is not None:
+        Attachment.objects.get_or_create(
+            delivery=made, defaults={"name": attachment.name, "content": attachment.content}
+        )
 
 
 def publish(utility: Utility, event: str, data: Mapping[str, Any], *, key: str) -> None:

@@ -105,6 +105,13 @@ SECTIONS = (
                 _("Receivers"),
                 ("receiver", "receiver_find", "receiver_add", "receiver_edit", "receiver_delete"),
             ),
+            Entry(
+                "exports",
+                _("Exports"),
+                ("export_add", "export_edit", "export_make", "export_delete"),
+                needs=Permission.READING_MANAGEMENT,
+            ),
+            Entry("receipts", _("Sent files"), ("receipt",), needs=Permission.READING_MANAGEMENT),
             Entry("import_file", _("Import a file"), needs=Permission.READING_MANAGEMENT),
             Entry("explain", _("Explain a telegram")),
             Entry("jobs", _("Jobs"), ("job", "job_run", "job_add", "job_edit", "job_delete")),
@@ -115,7 +122,7 @@ SECTIONS = (
         _("Configuration"),
         "sliders",
         (
-            Entry("keys", _("Keys"), ("key_import", "key_add", "key_delete", "key_test")),
+            Entry("keys", _("Keys"), ("key_passwords", "key_import", "key_add", "key_delete", "key_test")),
             Entry("check_up", _("Check-up"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
             Entry(
                 "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True
@@ -124,6 +131,12 @@ SECTIONS = (
                 "webhooks",
                 _("Webhooks"),
                 ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
+                needs=Permission.SYSTEM_CONFIGURATION,
+            ),
+            Entry(
+                "places",
+                _("Places"),
+                ("place", "place_add", "place_edit", "place_pin", "place_test", "place_delete"),
                 needs=Permission.SYSTEM_CONFIGURATION,
             ),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),

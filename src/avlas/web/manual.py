@@ -29,7 +29,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     "alarms": ("info_codes", "meter_case"),
     "decode": ("explain", "meter_telegram"),
     "heard": ("heard",),
-    "imports": ("imports", "import_"),
+    "imports": ("imports", "import_", "key_passwords"),
     "jobs": ("job",),
     "keys": ("key",),
     "messages": ("message", "mail_server", "webhook"),

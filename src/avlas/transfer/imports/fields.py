@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CUSTOMER, POINT, METER, PLACED = "customer", "point", "meter", "placed"
 PARTS: Final = {
+    "reading": N_("Reading"),
     CUSTOMER: N_("Customer"), POINT: N_("Metering point"), METER: N_("Meter"), PLACED: N_("What belongs together"),
 }  # fmt: skip
 
@@ -95,7 +96,36 @@ FIELDS: Final[tuple[Field, ...]] = (
           "contractstart"),
     field("placed.groups", N_("Groups"), "grupp grupper group groups gruppnamn avläsningsgrupp"),
 )  # fmt: skip
-BY_CODE: Final = {one.code: one for one in FIELDS}
+READING: Final = "reading"
+READING_FIELDS: Final[tuple[Field, ...]] = (
+    field("reading.serial", N_("Serial number"),
+          "serienummer serienr mätarnummer mätarnr mätare mätarid serial serialno serialnumber meter meterno "
+          "meternumber meterid tillverkningsnummer"),
+    field("reading.manufacturer", N_("Maker"), "tillverkare fabrikat maker manufacturer"),
+    field("reading.facility_id", N_("Facility id"),
+          "anläggning anläggningsid anläggningsnummer anläggningsnr anlid mätpunkt mätpunktsid facility facilityid"),
+    field("reading.at", N_("Date and time"),
+          "datum tidpunkt avläst avläsningstid avläsningsdatum avläsningstidpunkt tidsstämpel date datetime timestamp "
+          "time readat readingdate readingtime"),
+    field("reading.time", N_("Time of day"), "klockslag tid kl timeofday"),
+    field("reading.energy_heat_kwh", N_("Heat energy (E1)"),
+          "energi värmeenergi energy heatenergy e1 värme förbrukning"),
+    field("reading.energy_cooling_kwh", N_("Cooling energy (E3)"), "kylenergi coolingenergy e3 kyla"),
+    field("reading.volume_m3", N_("Volume (V1)"), "volym volume v1 vattenvolym flöde"),
+    field("reading.energy_flow_m3c", N_("m³ × flow temperature (E8)"), "e8 energyflow"),
+    field("reading.energy_return_m3c", N_("m³ × return temperature (E9)"), "e9 energyreturn"),
+    field("reading.input_a", N_("Pulse input A"), "ina pulsa inputa pulsingånga"),
+    field("reading.input_b", N_("Pulse input B"), "inb pulsb inputb pulsingångb"),
+    field("reading.electricity_import_kwh", N_("Electricity import (A+)"), "el elenergi uttag electricity"),
+    field("reading.electricity_export_kwh", N_("Electricity export (A-)"), "inmatning export"),
+    field("reading.register", N_("Register"), "register registernamn storhet quantity"),
+    field("reading.value", N_("Value"), "värde mätarställning ställning avläsning value reading figure"),
+    field("reading.unit", N_("Unit"), "enhet unit"),
+    field("reading.note", N_("Note"), "anteckning anmärkning notering kommentar note comment"),
+)  # fmt: skip
+OF_KIND: Final[dict[str, tuple[Field, ...]]] = {"register": FIELDS, "readings": READING_FIELDS}
+"""By the kind of import."""
+BY_CODE: Final = {one.code: one for one in (*FIELDS, *READING_FIELDS)}
 
 
 def words(fields: Sequence[Field] = FIELDS) -> frozenset[str]:
@@ -159,6 +189,8 @@ def placed(headings: Sequence[str], mapping: Sequence[Sequence[str]]) -> dict[st
 def lacking(codes: Mapping[str, int] | set[str], *, maker_given: bool) -> list[str]:
     """What must be among the columns and isn't: sentences (English, marked for translation)."""
     parts = {code.partition(".")[0] for code in codes}
+    if "reading" in parts:
+        return _lacking_of_readings(set(codes))
     said = []
     if not codes:
         said.append(N_("Say of at least one column what it is."))
@@ -179,3 +211,32 @@ def lacking(codes: Mapping[str, int] | set[str], *, maker_given: bool) -> list[s
     if "placed.moved_in_at" in codes and not {"customer.number", "point.facility_id"} <= set(codes):
         said.append(N_("“Customer since” needs both a customer and a metering point."))
     return said
+
+
+def _lacking_of_readings(codes: set[str]) -> list[str]:
+    said = []
+    if not codes & {"reading.serial", "reading.facility_id"}:
+        said.append(N_("Which column holds the meter's serial number, or the facility id?"))
+    if "reading.at" not in codes:
+        said.append(N_("Which column holds the time of the reading?"))
+    of_registers = codes - {f"reading.{name}" for name in _NO_FIGURES}
+    if not of_registers and "reading.value" not in codes:
+        said.append(N_("Which column holds the figures?"))
+    if "reading.value" in codes and "reading.register" not in codes:
+        said.append(
+            N_("Which column says which register a value is of? Or take its column for that register.")
+        )
+    return said
+
+
+_NO_FIGURES: Final = (
+    "serial",
+    "manufacturer",
+    "facility_id",
+    "at",
+    "time",
+    "register",
+    "value",
+    "unit",
+    "note",
+)

@@ -8,13 +8,14 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy
 
-from avlas.system.models import User, Utility
+from avlas.system.models import Job, KeptSecret, User, Utility
 
 
 class ImportKind(models.TextChoices):
     """What an imported table is about."""
 
     REGISTER = "register", gettext_lazy("Customers, metering points and meters")
+    READINGS = "readings", gettext_lazy("Readings")
 
 
 class ImportStatus(models.TextChoices):
@@ -80,6 +81,9 @@ class Import(models.Model):
     progress_total = models.IntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    # Brought by a job from a place: which, and in which of its runs; that run checks it and takes it in.
+    job = models.ForeignKey(Job, models.SET_NULL, null=True, blank=True, related_name="+")
+    run_id = models.BigIntegerField(default=0)
     done_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
 
@@ -134,3 +138,41 @@ class ImportDeed(models.Model):
     rows = models.IntegerField()
     done = models.JSONField(default=list)
     kept = models.JSONField(null=True)  # null: not undone
+
+
+class KeyFilePassword(models.Model):
+    """A password that key files of a utility are opened with by a job."""
+
+    utility = models.ForeignKey(Utility, models.CASCADE, related_name="key_file_passwords")
+    name = models.CharField(max_length=100)  # which files it is for, in a person's words
+    secret = models.ForeignKey(KeptSecret, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["utility", "name"], name="key_file_password_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class KeyFileSeen(models.Model):
+    """A key file that a job found at a place: a refused one is told once, and one that stays isn't read twice.
+
+    ``passwords``: the newest password that was tried; a newer one gives a refused file another chance. ``told``: why it
+    is refused; empty: it was taken in.
+    """
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    run_id = models.BigIntegerField()
+    passwords = models.BigIntegerField(default=0)
+    told = models.JSONField(default=dict)
+    at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["job", "name", "sha256"], name="key_file_seen_once")
+        ]

@@ -56,6 +56,7 @@ class Seen:
     )
     meter_at: dict[Key, tuple[int, str]] = field(default_factory=dict)  # meter -> line, facility id
     main_at: dict[str, tuple[int, Key]] = field(default_factory=dict)  # facility id -> line, its main meter
+    readings: dict[tuple[int, int], tuple[int, dict[str, float]]] = field(default_factory=dict)  # meter, slot
     customer_at: dict[str, tuple[int, str]] = field(
         default_factory=dict
     )  # facility id -> line, customer number

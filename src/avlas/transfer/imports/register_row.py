@@ -213,7 +213,8 @@ def _word(words: Mapping[str, str], text: str, what: str) -> str:
     return found
 
 
-def _maker(text: str, _rules: Rules) -> str:
+def maker(text: str, _rules: Rules) -> str:
+    """The three letters of a maker. Raises CellError."""
     if wellformed.MAKER.fullmatch(text):
         return text.upper()
     lower = text.lower()
@@ -223,8 +224,8 @@ def _maker(text: str, _rules: Rules) -> str:
     raise CellError(N_("“%(text)s” is no maker: write its three letters, for example KAM."), text=text[:60])
 
 
-def _whole_number_text(text: str) -> str:
-    """12345678.0 and 1.2345678E+7, as spreadsheets leave numbers, are 12345678."""
+def whole_number_text(text: str) -> str:
+    """A number as text: 12345678.0 and 1.2345678E+7, as spreadsheets leave numbers, are 12345678."""
     if found := re.fullmatch(r"(\d{1,20})[.,]0+", text, re.ASCII):
         return found[1]
     if re.fullmatch(r"\d[.,]\d+E\+?\d{1,2}", text, re.ASCII | re.IGNORECASE):
@@ -234,15 +235,16 @@ def _whole_number_text(text: str) -> str:
     return text
 
 
-def _serial(text: str, _rules: Rules) -> str:
-    clean = _whole_number_text(text.replace(" ", ""))
+def serial(text: str, _rules: Rules) -> str:
+    """A serial number. Raises CellError."""
+    clean = whole_number_text(text.replace(" ", ""))
     if not wellformed.SERIAL.fullmatch(clean):
         raise CellError(N_("“%(text)s”: only letters, digits and . / - are allowed."), text=text[:60])
     return clean
 
 
 def _identifier(text: str, _rules: Rules) -> str:
-    clean = _whole_number_text(text.replace(" ", ""))
+    clean = whole_number_text(text.replace(" ", ""))
     if re.fullmatch(r"\d{5,7}", clean, re.ASCII):  # spreadsheets take away zeros in front
         clean = clean.zfill(8)
     if not wellformed.RADIO_NUMBER.fullmatch(clean):
@@ -265,7 +267,7 @@ def _number_between(least: float, most: float) -> Callable[[str, Rules], float]:
 
 
 def _year(text: str, _rules: Rules) -> int:
-    clean = _whole_number_text(text)
+    clean = whole_number_text(text)
     least, most = wellformed.YEARS
     year = int(clean) if re.fullmatch(r"\d{4}", clean, re.ASCII) else 0
     if not year and re.search(r"[-/.]", clean):
@@ -276,7 +278,7 @@ def _year(text: str, _rules: Rules) -> int:
 
 
 def _revision(text: str, _rules: Rules) -> str:
-    clean = _whole_number_text(text)
+    clean = whole_number_text(text)
     if re.fullmatch(r"(?:19|20)\d\d", clean, re.ASCII):
         return f"{clean}-12-31"
     return cells.day(clean).isoformat()
@@ -310,12 +312,12 @@ def _groups(text: str, _rules: Rules) -> list[str]:
 
 
 _SPECIAL: Final[dict[str, Callable[[str, Rules], Any]]] = {
-    "customer.number": lambda text, _rules: _whole_number_text(text),
+    "customer.number": lambda text, _rules: whole_number_text(text),
     "customer.email": _email,
-    "point.facility_id": lambda text, _rules: _whole_number_text(text),
-    "point.postal_code": lambda text, _rules: _whole_number_text(text),
-    "meter.serial": _serial,
-    "meter.manufacturer": _maker,
+    "point.facility_id": lambda text, _rules: whole_number_text(text),
+    "point.postal_code": lambda text, _rules: whole_number_text(text),
+    "meter.serial": serial,
+    "meter.manufacturer": maker,
     "meter.identifier": _identifier,
     "meter.medium": lambda text, _rules: _word(_MEDIUM_WORDS, text, N_("“%(text)s” is no medium that is known here.")),
     "meter.qp_m3h": _number_between(*wellformed.QP_M3H),

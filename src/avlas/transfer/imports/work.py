@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import zlib
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,28 +22,27 @@ from avlas.system.job_kind import Interrupted
 from avlas.system.jobs import run_now
 from avlas.system.models import Job
 from avlas.system.told import told
-from avlas.transfer.imports import fields, sheet
+from avlas.transfer.imports import fields, reading_plan, reading_row, register_row, sheet, taking_in, undoing
 from avlas.transfer.imports.errors import ImportProblem
 from avlas.transfer.imports.models import (
     Import,
     ImportDeed,
     ImportFile,
+    ImportKind,
     ImportRow,
     ImportStatus,
     Verdict,
 )
+from avlas.transfer.imports.reading_plan import ReadingChunk
 from avlas.transfer.imports.register_plan import Chunk, Judged, Seen
-from avlas.transfer.imports.register_row import Record, understand
 from avlas.transfer.imports.settings import Settings
-from avlas.transfer.imports.taking_in import take_in
-from avlas.transfer.imports.undoing import undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from avlas.system.job_kind import Context
     from avlas.system.models import User
-    from avlas.transfer.imports.register_row import Fault
+    from avlas.transfer.imports.register_row import Fault, Rules
     from avlas.transfer.imports.sheet import Line
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,22 @@ class _NotWhole(Exception):  # noqa: N818
         self.judged = judged
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How tables of one kind are understood, judged, taken in and undone."""
+
+    understand: Callable[[Line, Rules], tuple[Any, list[Fault]]]
+    chunk: Callable[..., Any]
+    take_in: Callable[..., dict[str, int]]
+    undo: Callable[[Import, ImportDeed], dict[str, int]]
+
+
+KINDS: Final[dict[str, _Kind]] = {
+    ImportKind.REGISTER: _Kind(register_row.understand, Chunk, taking_in.take_in, undoing.undo),
+    ImportKind.READINGS: _Kind(reading_row.understand, ReadingChunk, reading_plan.take_in, reading_plan.undo),
+}
+
+
 class _Pace:
     """How many rows one transaction takes, so that it is over in a quarter of a second."""
 
@@ -85,7 +101,10 @@ def run(context: Context) -> None:
     """Do what waits (the job's function)."""
     while True:
         context.check()
-        one = Import.objects.filter(status__in=WAITING).select_related("utility", "by").order_by("pk").first()
+        waiting = Import.objects.filter(status__in=WAITING).exclude(
+            job__isnull=False, status__in=[ImportStatus.CHECK, ImportStatus.TAKE_IN], by=None
+        )  # those are with the job that brought them, until somebody asks for something on their pages
+        one = waiting.select_related("utility", "by").order_by("pk").first()
         if one is None:
             break
         do(one, context.progress)
@@ -125,8 +144,8 @@ def content(one: Import) -> bytes:
 
 def check(one: Import, progress: Callable[[int, int | None], None]) -> None:
     """Read the file into staging, each row with what would become of it."""
-    settings = Settings.of(one.settings)
-    table = sheet.read(content(one), settings.how, fields.words())
+    kind, settings = KINDS[one.kind], Settings.of(one.settings)
+    table = sheet.read(content(one), settings.how, fields.words(fields.OF_KIND[one.kind]))
     rules = settings.rules(table, datetime.now(UTC))
     headings = {code: table.headings[place] for code, place in rules.columns.items()}
     while ImportRow.objects.filter(of=one).exists():  # of an earlier check
@@ -136,9 +155,9 @@ def check(one: Import, progress: Callable[[int, int | None], None]) -> None:
     counts: dict[str, int] = {}
     lines = table.lines()
     while chunk := list(_next(lines, pace.size)):
-        understood = [(line.number, *understand(line, rules)) for line in chunk]
+        understood = [(line.number, *kind.understand(line, rules)) for line in chunk]
         pace.begin()
-        against = Chunk(one.utility, [record for _line, record, faults in understood if not faults], seen,
+        against = kind.chunk(one.utility, [record for _line, record, faults in understood if not faults], seen,
                         headings, settings.existing)  # fmt: skip
         rows = [_staged(one, against, *row) for row in understood]
         for row in rows:
@@ -169,7 +188,7 @@ def _next(lines: Any, count: int) -> list[Line]:
     return found
 
 
-def _staged(one: Import, against: Chunk, line: int, record: Record, faults: list[Fault]) -> ImportRow:
+def _staged(one: Import, against: Any, line: int, record: Any, faults: list[Fault]) -> ImportRow:
     judged = Judged(line, record, faults, {}) if faults else against.judge(line, record)
     return ImportRow(
         of=one, line=line, verdict=judged.verdict, record=judged.record.packed(),
@@ -223,7 +242,8 @@ def _take_in(one: Import, progress: Callable[[int, int | None], None]) -> None:
         one.status, one.done_at, one.told = ImportStatus.DONE, datetime.now(UTC), {}
         one.counts = one.counts | {"result": result}
         one.save(update_fields=["status", "done_at", "counts", "told"])
-        ImportFile.objects.filter(of=one).delete()  # its customers' data stand in the register now
+        if one.kind == ImportKind.REGISTER:
+            ImportFile.objects.filter(of=one).delete()  # its customers' data stand in the register now
 
 
 def _one_chunk(
@@ -234,7 +254,7 @@ def _one_chunk(
     for attempt in range(_TRIES):
         try:
             with transaction.atomic():
-                made = take_in(one, rows, seen, headings, existing, on_fault=refused)
+                made = KINDS[one.kind].take_in(one, rows, seen, headings, existing, on_fault=refused)
                 together = {name: result.get(name, 0) + made.get(name, 0) for name in {*result, *made}}
                 one.counts = one.counts | {"result": together}
                 one.progress_done = done
@@ -273,7 +293,7 @@ def _undo_deeds(one: Import, progress: Callable[[int, int | None], None]) -> dic
     done, result = 0, dict(one.counts.get("undone", {}))
     while (deed := to_undo.first()) is not None:
         with transaction.atomic():
-            made = undo(one, deed)
+            made = KINDS[one.kind].undo(one, deed)
             result = {name: result.get(name, 0) + made.get(name, 0) for name in {*result, *made}}
             done += deed.rows
             one.counts = one.counts | {"undone": result}
@@ -290,6 +310,7 @@ def forget_old(now: datetime) -> None:
     )
     for one in lying.select_related("utility"):
         throw_away(one)
+    ImportFile.objects.filter(of__done_at__lt=now - UNDO_WITHIN).delete()
     over = ImportDeed.objects.filter(of__done_at__lt=now - UNDO_WITHIN)
     while some := list(over.values_list("pk", flat=True)[:2000]):
         ImportDeed.objects.filter(pk__in=some).delete()

@@ -31,6 +31,7 @@ from avlas.transfer.imports.models import (
     ImportStatus,
     Verdict,
 )
+from avlas.web import formats
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, find, page, record, rows
 from avlas.web.pages.meter_edit import MANAGE
@@ -52,7 +53,7 @@ TONES: Final[dict[str, str]] = {
     ImportStatus.UNDONE: "", ImportStatus.FAILED: "bad",
 }  # fmt: skip
 VERDICTS: Final[dict[str, tuple[Verdict, Promise, str]]] = {
-    "new": (Verdict.NEW, gettext_lazy("New"), "good"),
+    "new": (Verdict.NEW, gettext_lazy("New rows"), "good"),
     "changed": (Verdict.CHANGED, gettext_lazy("Changed"), "accent"),
     "same": (Verdict.SAME, gettext_lazy("The same already"), ""),
     "refused": (Verdict.REFUSED, gettext_lazy("Refused"), "bad"),
@@ -67,11 +68,13 @@ THINGS: Final[tuple[tuple[str, Promise], ...]] = (
     ("installed", gettext_lazy("Meters installed")),
     ("moved", gettext_lazy("Customers moved in")),
     ("member", gettext_lazy("Meters put into groups")),
+    ("reading_added", gettext_lazy("Readings")),
 )
 _STOP_ASKING: Final = 286  # htmx: show this and ask no more
 _PART_NAMES: Final[dict[str, str]] = {
     "customer": gettext_noop("Customer"), "point": gettext_noop("Metering point"), "meter": gettext_noop("Meter"),
     "installed": gettext_noop("Installed"), "moved": gettext_noop("Moved in"), "groups": gettext_noop("Groups"),
+    "reading": gettext_noop("Reading"),
 }  # fmt: skip
 
 
@@ -84,6 +87,12 @@ class UploadForm(forms.Form):
             "CSV in any encoding and with any delimiter, or Excel (.xlsx). At most 100 MB."
         ),
         widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),
+    )
+    kind = forms.ChoiceField(
+        label=gettext_lazy("The file holds"),
+        choices=ImportKind.choices,
+        initial=ImportKind.REGISTER,
+        widget=forms.RadioSelect,
     )
     mapping = forms.ModelChoiceField(
         ImportMapping.objects.none(),
@@ -139,7 +148,8 @@ def add(request: PageRequest) -> HttpResponse:
         else:
             with transaction.atomic():
                 made = Import.objects.create(
-                    utility=request.utility, kind=ImportKind.REGISTER, name=(upload.name or "")[:200], size=len(data),
+                    utility=request.utility, kind=mapping.kind if mapping else form.cleaned_data["kind"],
+                    name=(upload.name or "")[:200], size=len(data),
                     sha256=hashlib.sha256(data).hexdigest(), mapping=mapping,
                     settings=mapping.settings if mapping else {}, by=request.user,
                 )  # fmt: skip
@@ -212,6 +222,15 @@ def _kept(own: Import) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 def _shown(row: ImportRow) -> Shown:
     said = row.record
     customer, point, meter = said.get("customer", {}), said.get("point", {}), said.get("meter", {})
+    if "figures" in said:
+        figures = ", ".join(f"{figure} {unit}".strip() for _code, figure, unit, _decimals in said["figures"])
+        at = formats.date_time(datetime.fromisoformat(said["at"])) if said["at"] else ""
+        names = [
+            f"{said['manufacturer']}{said['serial']}" if said["serial"] else said["facility"],
+            at,
+            figures,
+        ]
+        return Shown(row.line, names, [_effect(*each) for each in row.effects.items()], row.faults)
     names = [
         f"{customer.get('number', '')} {customer.get('name', '')}".strip(),
         point.get("address") or point.get("facility_id", ""),

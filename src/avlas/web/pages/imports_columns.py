@@ -132,7 +132,9 @@ class ColumnsForm(forms.Form):
         ),
     )
 
-    def __init__(self, data: QueryDict | None, table: Sheet, settings: Settings, chosen: list[str]) -> None:
+    def __init__(
+        self, data: QueryDict | None, table: Sheet, settings: Settings, chosen: list[str], kind: str
+    ) -> None:
         first = {
             "manufacturer": settings.manufacturer, "medium": settings.medium, "system": settings.system,
             "clock": settings.clock, "decimal": settings.decimal, "existing": settings.existing,
@@ -142,13 +144,16 @@ class ColumnsForm(forms.Form):
         self.table = table
         if table.typed:
             del self.fields["decimal"]
+        if kind == ImportKind.READINGS:
+            for name in ("medium", "since", "system", "existing"):
+                del self.fields[name]
         samples = table.sample(60)
         self.samples: list[list[str]] = []
         for place, heading in enumerate(table.headings):
             values = (line.cells[place] for line in samples if place < len(line.cells) and line.cells[place])
             self.samples.append([_short(value) for value in islice(dict.fromkeys(values), _SAMPLES)])
             self.fields[f"column_{place}"] = forms.ChoiceField(
-                label=heading, choices=_field_choices(), required=False, initial=chosen[place]
+                label=heading, choices=_field_choices(kind), required=False, initial=chosen[place]
             )
 
     @property
@@ -196,8 +201,9 @@ class ColumnsForm(forms.Form):
         ]
         return Settings(
             how.encoding if not self.table.typed else "", how.delimiter, how.heading_line, how.worksheet,
-            columns, data.get("decimal", ""), data["clock"], data["system"], data["manufacturer"], data["medium"],
-            data["since"], data["existing"],
+            columns, data.get("decimal", ""), data["clock"], data.get("system", ""),
+            data["manufacturer"], data.get("medium", ""),
+            data.get("since", ""), data.get("existing", CHANGE),
         )  # fmt: skip
 
 
@@ -205,9 +211,9 @@ def _short(value: str) -> str:
     return value if len(value) <= _LONGEST_SAMPLE else f"{value[:_LONGEST_SAMPLE]}…"
 
 
-def _field_choices() -> list[tuple[str, Any]]:
+def _field_choices(kind: str) -> list[tuple[str, Any]]:
     groups: dict[str, list[tuple[str, str]]] = {}
-    for one in fields.FIELDS:
+    for one in fields.OF_KIND[kind]:
         groups.setdefault(_(fields.PARTS[one.part]), []).append((one.code, _(one.label)))
     return [("", _("not used")), *groups.items()]
 
@@ -223,15 +229,16 @@ def columns(request: PageRequest, pk: int) -> HttpResponse:
         return redirect("import_one", own.pk)
     settings = Settings.of(own.settings)
     data = work.content(own)
-    table, trouble = _read(data, settings.how)
+    words = fields.words(fields.OF_KIND[own.kind])
+    table, trouble = _read(data, settings.how, words)
     again = request.POST.get("again") == "1"
     how = HowForm(request.POST if request.method == "POST" else None, table)
     if request.method == "POST" and how.is_valid():
         given = how.cleaned_data
         wanted = sheet.How(given.get("encoding", ""), given.get("delimiter", ""), given["heading_line"],
                            given.get("worksheet", ""))  # fmt: skip
-        table, trouble = _read(data, wanted)
-    chosen, misfit = _chosen(table, settings)
+        table, trouble = _read(data, wanted, words)
+    chosen, misfit = _chosen(table, settings, own.kind)
     trouble = trouble or misfit or (in_words(own.told) if own.told else "")
     if again and how.is_valid():
         changed = replace(settings, encoding=table.how.encoding if not table.typed else "",
@@ -240,13 +247,13 @@ def columns(request: PageRequest, pk: int) -> HttpResponse:
         own.settings, own.told = changed.packed(), {}
         own.save(update_fields=["settings", "told"])
         return redirect("import_columns", own.pk)
-    form = ColumnsForm(request.POST if request.method == "POST" else None, table, settings, chosen)
+    form = ColumnsForm(request.POST if request.method == "POST" else None, table, settings, chosen, own.kind)
     if request.method == "POST" and how.is_valid() and form.is_valid() and not _unreadable(table):
         said = form.settings(table.how)
         with transaction.atomic():
-            mapping = _saved(request, form.cleaned_data["save_as"].strip(), said)
+            mapping = _saved(request, own.kind, form.cleaned_data["save_as"].strip(), said)
             if Import.objects.filter(pk=own.pk, status=own.status).update(
-                settings=said.packed(), status=ImportStatus.CHECK, told={}, counts={}, progress_done=0,
+                settings=said.packed(), status=ImportStatus.CHECK, by=request.user, told={}, counts={}, progress_done=0,
                 progress_total=0, **({"mapping": mapping} if mapping else {}),
             ):  # fmt: skip
                 record(request, "imports.check_asked_for", target=own.name, detail={"import": own.pk})
@@ -263,21 +270,21 @@ def _unreadable(table: Sheet) -> bool:
     return not table.headings
 
 
-def _read(data: bytes, how: sheet.How) -> tuple[Sheet, str]:
+def _read(data: bytes, how: sheet.How, words: frozenset[str]) -> tuple[Sheet, str]:
     """The file as a table; when it can't be read as wanted, as guessed, and why."""
     try:
-        return sheet.read(data, how, fields.words()), ""
+        return sheet.read(data, how, words), ""
     except SheetError as problem:
         return (
-            sheet.read(data, sheet.How(), fields.words()),
+            sheet.read(data, sheet.How(), words),
             in_words({"text": problem.text, "values": problem.values}),
         )
 
 
-def _chosen(table: Sheet, settings: Settings) -> tuple[list[str], str]:
+def _chosen(table: Sheet, settings: Settings, kind: str) -> tuple[list[str], str]:
     """What each column is: as the mapping says, else as guessed; and why the mapping doesn't fit."""
     if not settings.columns:
-        return fields.guess(table.headings), ""
+        return fields.guess(table.headings, fields.OF_KIND[kind]), ""
     fitting = []
     missing = ""
     for pair in settings.columns:
@@ -294,11 +301,11 @@ def _chosen(table: Sheet, settings: Settings) -> tuple[list[str], str]:
     return found, missing
 
 
-def _saved(request: PageRequest, name: str, said: Settings) -> ImportMapping | None:
+def _saved(request: PageRequest, kind: str, name: str, said: Settings) -> ImportMapping | None:
     if not name:
         return None
     mapping, _new = ImportMapping.objects.update_or_create(
-        utility=request.utility, name=name, defaults={"kind": ImportKind.REGISTER, "settings": said.packed()}
+        utility=request.utility, name=name, defaults={"kind": kind, "settings": said.packed()}
     )
     record(request, "imports.mapping_saved", target=name, detail=said.packed())
     return mapping

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from django.utils.functional import Promise
 
     from avlas.system.job_kind import Kind, Parameter
-    from avlas.system.models import Job
+    from avlas.system.models import Job, Utility
 
 MOST_ADDRESSES: Final = 20
 PATTERNS: Final[tuple[tuple[str, Promise], ...]] = (
@@ -108,13 +108,19 @@ class JobForm(forms.Form):
     )
 
     def __init__(
-        self, data: QueryDict | None = None, *, kind: Kind, own: Job | None = None, zone: str
+        self,
+        data: QueryDict | None = None,
+        *,
+        kind: Kind,
+        own: Job | None = None,
+        zone: str,
+        utility: Utility | None = None,
     ) -> None:
         self.kind = kind
         super().__init__(data, initial=_first_values(kind, own, zone))
         self.schedule: Schedule | None = None
         for parameter in kind.parameters:
-            self.fields[_PARAMETER + parameter.name] = _field(parameter)
+            self.fields[_PARAMETER + parameter.name] = _field(parameter, utility)
 
     @property
     def parameter_fields(self) -> list[forms.BoundField]:
@@ -213,7 +219,7 @@ def _first_values(kind: Kind, own: Job | None, zone: str) -> dict[str, Any]:
     return first | {_PARAMETER + name: value for name, value in parameters.items()}
 
 
-def _field(parameter: Parameter) -> forms.Field:
+def _field(parameter: Parameter, utility: Utility | None) -> forms.Field:
     """The form field of one of a kind's parameters."""
     common: dict[str, Any] = {
         "label": parameter.label,
@@ -225,5 +231,5 @@ def _field(parameter: Parameter) -> forms.Field:
     if parameter.type == "yes_no":
         return forms.BooleanField(**common | {"required": False})
     if parameter.type == "choice":
-        return forms.ChoiceField(choices=parameter.choices, **common)
+        return forms.ChoiceField(choices=parameter.options(utility), **common)
     return forms.CharField(max_length=500, **common)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from django.utils.functional import Promise
 
     from avlas.system.job_kind import Kind
+    from avlas.system.models import Utility
 
 RUN_TEXTS: Final[dict[str, Promise]] = {
     RunStatus.WAITING: pgettext_lazy("job", "waiting"),
@@ -130,17 +131,17 @@ def job(request: PageRequest, pk: int) -> HttpResponse:
         "job": shown,
         "runs": list(every[wanted.offset : wanted.offset + ROWS_PER_PAGE]),
         "pages": Pages(every.count(), wanted.page),
-        "parameters": [(p.label, _in_words(p, values[p.name])) for p in shown.kind.parameters]
+        "parameters": [(p.label, _in_words(p, values[p.name], own.utility)) for p in shown.kind.parameters]
         if shown.kind
         else [],
     }
     return render(request, "pages/job_live.html" if _is_fragment(request) else "pages/job.html", context)
 
 
-def _in_words(parameter: Any, value: Any) -> str:
+def _in_words(parameter: Any, value: Any, utility: Utility | None) -> str:
     if parameter.type == "yes_no":
         return _("yes") if value else _("no")
-    return str(dict(parameter.choices).get(value, value))
+    return str(dict(parameter.options(utility)).get(value, value))
 
 
 @page()
@@ -211,7 +212,7 @@ def add(request: PageRequest) -> HttpResponse:
         if code:
             raise Http404
         return render(request, "pages/job_kinds.html", {"kinds": kinds})
-    form = JobForm(request.POST or None, kind=kind, zone=request.user.time_zone)
+    form = JobForm(request.POST or None, kind=kind, zone=request.user.time_zone, utility=request.utility)
     if request.method == "POST" and form.is_valid():
         made = Job(utility=None if kind.of_installation else request.utility, kind=kind.code)
         with transaction.atomic():
@@ -231,7 +232,7 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
     kind = KINDS.get(own.kind)
     if kind is None:
         raise Http404
-    form = JobForm(request.POST or None, kind=kind, own=own, zone=own.time_zone)
+    form = JobForm(request.POST or None, kind=kind, own=own, zone=own.time_zone, utility=own.utility)
     if request.method == "POST" and form.is_valid():
         before = _detail(own)
         with transaction.atomic():
