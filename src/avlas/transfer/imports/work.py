@@ -54,7 +54,7 @@ UNDO_WITHIN: Final = timedelta(days=30)
 LEFT_LYING: Final = timedelta(days=7)
 """How long an import that nobody went on with is kept, with its file."""
 _AIM_SECONDS: Final = 0.2
-_FIRST, _SMALLEST, _LARGEST = 200, 20, 800
+_FIRST, _SMALLEST, _LARGEST = 200, 20, 350  # undone in the same parts, which takes a little longer
 _TRIES: Final = 3
 
 
