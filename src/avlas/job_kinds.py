@@ -17,6 +17,8 @@ from avlas.system.job_kind import Kind, Parameter
 from avlas.system.schedule import Schedule
 from avlas.transfer.exports import job as export_job
 from avlas.transfer.exports import receipt
+from avlas.transfer.imports import from_place, key_files
+from avlas.transfer.imports import work as imports_work
 from avlas.web.variable_words import as_cell
 
 if TYPE_CHECKING:
@@ -112,6 +114,32 @@ KINDS: Final[dict[str, Kind]] = {
             silent_receivers.run,
             of_installation=True,
             standing=Schedule(cron="*/10 * * * *"),
+        ),
+        Kind(
+            imports_work.JOB,
+            gettext_lazy("Imports"),
+            gettext_lazy("Checks, takes in and undoes imported tables, as people asked for on their pages."),
+            imports_work.run,
+            of_installation=True,
+            standing=Schedule(cron="*/10 * * * *"),
+        ),
+        Kind(
+            "import",
+            gettext_lazy("Import from a place"),
+            gettext_lazy(
+                "Takes in the tables that lie at a place, by a saved mapping, and moves them to its archive."
+            ),
+            from_place.run,
+            parameters=from_place.PARAMETERS,
+        ),
+        Kind(
+            "key_files",
+            gettext_lazy("Keys and new meters from a place"),
+            gettext_lazy(
+                "Takes in key files (KEM, KEM2) that lie at a place, so that newly bought meters appear."
+            ),
+            key_files.run,
+            parameters=key_files.PARAMETERS,
         ),
         Kind(
             "export",

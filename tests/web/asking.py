@@ -33,6 +33,7 @@ from avlas.meters.models import (
 from avlas.notify.models import Alert, Notification
 from avlas.reports.models import SavedReport
 from avlas.system.models import ApiToken, Delivery, Job, JobRun, User, Webhook
+from avlas.transfer.imports.models import Import, ImportMapping, KeyFilePassword
 from avlas.transfer.models import ExportTemplate, Place, Receipt
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def blanks_of(world: World, name: str) -> dict[str, int]:
     model = {"point": MeteringPoint, "customer": Customer, "exchange": Exchange, "heard": MeterState, "receiver": Collector,
              "key": Key, "job": Job, "message": Delivery, "webhook": Webhook, "privacy": Customer, "user": User, "api": ApiToken,
              "group": Group, "report": SavedReport, "photo": Photo, "place": Place,
-             "export": ExportTemplate, "notification": Notification, "alert": Alert, "valve": ValveRequest, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
+             "export": ExportTemplate, "notification": Notification, "alert": Alert, "valve": ValveRequest,
+             "import": Import, "mapping": ImportMapping, "password": KeyFilePassword, "receipt": Receipt}[name.partition("_")[0]]  # fmt: skip
     found = model.objects.filter(utility=world.utility)
     return {"pk": (found.filter(meter=None) if model is MeterState else found).first().pk}
 

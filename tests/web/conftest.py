@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -87,6 +88,39 @@ class World:
             )  # fmt: skip
             JobLine.objects.create(run=self.run, at=now, attempt=3, **told)
             outbox.tell_about_job(self.job, self.job.name, self.run, told)
+
+    def import_a_table(self) -> None:
+        """A file of customers, checked, of which nothing is taken in; and a saved mapping."""
+        from avlas.system.models import KeptSecret
+        from avlas.transfer.imports.models import (
+            Import,
+            ImportFile,
+            ImportMapping,
+            ImportRow,
+            ImportStatus,
+            KeyFilePassword,
+            Verdict,
+        )
+
+        with transaction.atomic():
+            kept = KeptSecret.keep(self.utility, "hemligt")
+        KeyFilePassword.objects.create(utility=self.utility, name=f"{self.mark} leverans", secret=kept)
+        ImportMapping.objects.create(
+            utility=self.utility, kind="register", name=f"{self.mark} kunder",
+            settings={"columns": [["Kundnr", "customer.number"]]},
+        )  # fmt: skip
+        checked = Import.objects.create(
+            utility=self.utility, kind="register", name=f"{self.mark}.csv", size=9, sha256="0" * 64,
+            status=ImportStatus.CHECKED, counts={"rows": 1, "refused": 1},
+        )  # fmt: skip
+        fault = {
+            "column": "Namn",
+            "value": self.mark,
+            "text": "The customer number is missing.",
+            "values": {},
+        }
+        ImportFile.objects.create(of=checked, packed=zlib.compress(b"Kundnr;Namn\n;x\n"))
+        ImportRow.objects.create(of=checked, line=2, verdict=Verdict.REFUSED, faults=[fault])
 
     def store_keys(self, senders: list[SimulatedMeter]) -> None:
         from avlas.meters import keys
@@ -181,6 +215,7 @@ def make_world(mark: str, seed: int, named: str = "", heat: str = "multical403")
     )  # fmt: skip
     GroupMember.objects.create(group=group, meter=world.meters[1])
     SavedReport.objects.create(utility=utility, kind="heat_report", name=f"{named} retur")
+    world.import_a_table()
     Place.objects.create(utility=utility, kind="folder", name=f"{mark} debitering", folder="/nowhere")
     layout = to_data(READY_MADE["billing"].layout)
     export = ExportTemplate.objects.create(utility=utility, name=f"{mark} export", layout=layout)

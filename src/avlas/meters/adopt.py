@@ -120,7 +120,7 @@ def add_meters(utility: Utility, wanted: Sequence[tuple[Address, str]], road: st
         (meter, address.manufacturer + address.identification, address.version, address.device_type)
         for meter, (address, _serial) in zip(meters, wanted, strict=True)
     ]
-    _claim(utility, road, claims)
+    claim_many(utility, road, claims)
     return meters
 
 
@@ -162,15 +162,17 @@ def claim(
     ``version`` and ``device_type`` None: whatever they are. When another utility has the address too, it is
     contested for both until one gives it up: see ``release``.
     """
-    _claim(meter.utility, road, [(meter, identifier, version, device_type)])
+    claim_many(meter.utility, road, [(meter, identifier, version, device_type)])
     there = MeterAddress.objects.filter(meter=meter, road=road, identifier=identifier, to_at=None).order_by(
         "pk"
     )
     return next(row for row in there if _covers(row, version, device_type))
 
 
-def _claim(utility: Utility, road: str, claims: Sequence[tuple[Meter, str, int | None, int | None]]) -> None:
-    """Say where meters are found: each with its identifier, version and device type."""
+def claim_many(
+    utility: Utility, road: str, claims: Sequence[tuple[Meter, str, int | None, int | None]]
+) -> None:
+    """Say where meters are found: each with its identifier, version and device type (caller's transaction)."""
     there: dict[tuple[int, str], list[MeterAddress]] = {}
     for row in MeterAddress.objects.filter(
         meter__in={meter.pk for meter, *_ in claims}, road=road, to_at=None

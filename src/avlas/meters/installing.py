@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from avlas.meters import pulse_inputs
-from avlas.meters.adopt import claim, read_what_was_heard, settle
+from avlas.meters.adopt import claim, claim_many, read_what_was_heard, settle
 from avlas.meters.changes import name_of
 from avlas.meters.models import (
     Generation,
@@ -26,7 +26,7 @@ from avlas.meters.models import (
 from avlas.system import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from avlas.meters.keys import Who
     from avlas.meters.models import MeteringPoint
@@ -53,10 +53,15 @@ def create(utility: Utility, values: dict[str, Any], identifier: str, who: Who) 
         if not new:
             raise Impossible("taken")
         if identifier:
-            claim(meter, "radio", meter.manufacturer + identifier, None, None)
-            _join_states(meter, meter.manufacturer + identifier)
+            found_by_radio(utility, [(meter, meter.manufacturer + identifier)])
         _tell(meter, "meter.created", who, {"identifier": identifier})
     return meter
+
+
+def found_by_radio(utility: Utility, pairs: Sequence[tuple[Meter, str]]) -> None:
+    """Say that meters of ``utility`` are found by radio at identifiers ("KAM12345678"), in the caller's transaction."""
+    claim_many(utility, "radio", [(meter, identifier, None, None) for meter, identifier in pairs])
+    _join_states(utility, {identifier: meter for meter, identifier in pairs})
 
 
 def install(
@@ -183,17 +188,20 @@ def open_addresses(meter: Meter, ids: Iterable[int] | None = None) -> None:
         if (row.road, row.identifier, row.version, row.device_type) not in seen:
             seen.add((row.road, row.identifier, row.version, row.device_type))
             claim(meter, row.road, row.identifier, row.version, row.device_type)
-            _join_states(meter, row.identifier)
+            _join_states(meter.utility, {row.identifier: meter})
 
 
-def _join_states(meter: Meter, identifier: str) -> None:
-    """What was heard of an address as a stranger's is the meter's own from now on, and read after the commit."""
-    mine = MeterState.objects.filter(
-        utility_id=meter.utility_id, manufacturer=identifier[:3], identification=identifier[3:], meter=None
+def _join_states(utility: Utility, meters: Mapping[str, Meter]) -> None:
+    """What was heard of addresses as a stranger's is the meters' own from now on, and read after the commit."""
+    strangers = MeterState.objects.filter(
+        utility=utility, identification__in={identifier[3:] for identifier in meters}, meter=None
     )
-    states = list(mine)
-    MeterState.objects.filter(pk__in=[state.pk for state in states]).update(meter=meter, state_at=None)
-    transaction.on_commit(lambda: read_what_was_heard(states))
+    states = [state for state in strangers if state.manufacturer + state.identification in meters]
+    for state in states:
+        state.meter, state.state_at = meters[state.manufacturer + state.identification], None
+    MeterState.objects.bulk_update(states, ["meter", "state_at"], batch_size=200)
+    if states:
+        transaction.on_commit(lambda: read_what_was_heard(states))
 
 
 def _tell(meter: Meter, event: str, who: Who, detail: dict[str, Any] | None = None) -> None:

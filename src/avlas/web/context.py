@@ -100,6 +100,12 @@ SECTIONS = (
                 needs=Permission.DEVICE_AND_CUSTOMER_MANAGEMENT,
             ),
             Entry("meter_stock", _("In stock"), ("meter_install",)),
+            Entry(
+                "imports",
+                _("Imports"),
+                ("import_add", "import_one", "import_columns", "import_undo"),
+                needs=Permission.DEVICE_AND_CUSTOMER_MANAGEMENT,
+            ),
             Entry("meter_revisions", _("Revision"), ("revision_periods",)),
         ),
     ),
@@ -145,7 +151,7 @@ SECTIONS = (
         _("Configuration"),
         "sliders",
         (
-            Entry("keys", _("Keys"), ("key_import", "key_add", "key_delete", "key_test")),
+            Entry("keys", _("Keys"), ("key_passwords", "key_import", "key_add", "key_delete", "key_test")),
             Entry("check_up", _("Check-up"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
             Entry(
                 "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True

@@ -44,6 +44,7 @@ HELPS: Final[dict[str, tuple[str, ...]]] = {
     "decode": ("explain", "meter_telegram"),
     "exports": ("export", "receipt", "place"),
     "heard": ("heard",),
+    "imports": ("imports", "import_", "key_passwords"),
     "jobs": ("job",),
     "keys": ("key",),
     "api": ("mqtt_out",),

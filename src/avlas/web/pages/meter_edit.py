@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from avlas.decode import families
-from avlas.meters import installing, revision
+from avlas.meters import installing, revision, wellformed
 from avlas.meters.changes import change
 from avlas.meters.keys import Who
 from avlas.meters.models import Installation, Meter, MeteringPoint
@@ -35,10 +35,8 @@ MANAGE: Final = Permission.DEVICE_AND_CUSTOMER_MANAGEMENT
 _POINTS_OFFERED: Final = 20
 POINT_COLUMNS: Final = ("facility_id", "address", "city", "property_name")
 """In what of a metering point one searches."""
-_MEDIA: Final = ("heat", "cooling", "heat/cooling", "water", "warm water", "cold water", "hot water", "electricity",
-                 "gas", "pressure", "other")  # fmt: skip
 _SERIAL: Final = RegexValidator(
-    r"^[0-9A-Za-z./-]+$", gettext_lazy("Only letters, digits and . / - are allowed.")
+    rf"^{wellformed.SERIAL.pattern}$", gettext_lazy("Only letters, digits and . / - are allowed.")
 )
 
 IMPOSSIBLE: Final[dict[str, Promise]] = {
@@ -84,7 +82,7 @@ def who(request: PageRequest) -> Who:
 
 
 def media_choices() -> list[tuple[str, str]]:
-    return [("", formats.MISSING), *((name, words.medium(name)) for name in _MEDIA)]
+    return [("", formats.MISSING), *((name, words.medium(name)) for name in wellformed.MEDIA)]
 
 
 class MeterForm(EditForm):
@@ -94,7 +92,9 @@ class MeterForm(EditForm):
         label=gettext_lazy("Maker"),
         min_length=3,
         max_length=3,
-        validators=[RegexValidator(r"^[A-Za-z]{3}$", gettext_lazy("Three letters, for example KAM."))],
+        validators=[
+            RegexValidator(rf"^{wellformed.MAKER.pattern}$", gettext_lazy("Three letters, for example KAM."))
+        ],
         help_text=gettext_lazy("Three letters, as the meter sends them: KAM for Kamstrup, DME for Diehl."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "list": "makers"}),
     )
@@ -112,7 +112,10 @@ class MeterForm(EditForm):
     )
     medium = forms.ChoiceField(label=gettext_lazy("Medium"), choices=media_choices, required=False)
     qp_m3h = FloatNumberField(
-        label=gettext_lazy("Permanent flow qp (Q3), m³/h"), required=False, least=0.01, most=10000
+        label=gettext_lazy("Permanent flow qp (Q3), m³/h"),
+        required=False,
+        least=wellformed.QP_M3H[0],
+        most=wellformed.QP_M3H[1],
     )
     mounted_in = forms.ChoiceField(
         label=gettext_lazy("Flow sensor mounted in"),
@@ -120,11 +123,17 @@ class MeterForm(EditForm):
         required=False,
     )
     litres_per_pulse = FloatNumberField(
-        label=gettext_lazy("Pulse value, litres per pulse"), required=False, least=0.0001, most=100000
+        label=gettext_lazy("Pulse value, litres per pulse"),
+        required=False,
+        least=wellformed.LITRES_PER_PULSE[0],
+        most=wellformed.LITRES_PER_PULSE[1],
     )
     accuracy_class = forms.CharField(label=gettext_lazy("Accuracy class"), max_length=20, required=False)
     manufactured_year = forms.IntegerField(
-        label=gettext_lazy("Year of manufacture"), min_value=1950, max_value=2100, required=False
+        label=gettext_lazy("Year of manufacture"),
+        min_value=wellformed.YEARS[0],
+        max_value=wellformed.YEARS[1],
+        required=False,
     )
     revision_due = date_field(
         label=gettext_lazy("Revision due"),
@@ -139,7 +148,7 @@ class MeterForm(EditForm):
     def __init__(self, *args: Any, request: PageRequest, own: Meter | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._request, self._own = request, own
-        if own is not None and own.medium not in _MEDIA:  # what was heard is a choice too
+        if own is not None and own.medium not in wellformed.MEDIA:  # what was heard is a choice too
             field = self.fields["medium"]
             assert isinstance(field, forms.ChoiceField)
             field.choices = [*media_choices(), (own.medium, words.medium(own.medium))]
@@ -167,7 +176,7 @@ class NewMeterForm(MeterForm):
     identifier = forms.CharField(
         label=gettext_lazy("Number in radio telegrams"),
         required=False,
-        validators=[RegexValidator(r"^\d{8}$", gettext_lazy("Eight digits."))],
+        validators=[RegexValidator(rf"^{wellformed.RADIO_NUMBER.pattern}$", gettext_lazy("Eight digits."))],
         help_text=gettext_lazy(
             "Eight digits. Empty: the serial number, when it has eight digits; else the meter is not read by radio."
         ),
@@ -189,9 +198,7 @@ def add(request: PageRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         values = form.values
         serial = values["serial"]
-        identifier = values.pop("identifier") or (
-            serial if serial.isascii() and serial.isdigit() and len(serial) == 8 else ""
-        )
+        identifier = values.pop("identifier") or wellformed.radio_number(serial)
         try:
             made = installing.create(request.utility, values, identifier, who(request))
         except installing.Impossible as problem:

@@ -1,0 +1,227 @@
+"""What rows of a table of readings would do to the readings as they stand, taking them in, and taking them back.
+
+They become entered readings with the source "imported". One that is there already is left alone; another figure for
+the same minute is refused: what is there has to be voided first. Fences are obeyed. Taken back, they are voided.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from django.db import connection
+
+from avlas.meters import column_store, formats
+from avlas.meters.entered import Figure
+from avlas.meters.fences import Fences
+from avlas.meters.key_text import N_
+from avlas.meters.models import Installation, Kind, Meter, Quality, Reading, Source, VoidedReading
+from avlas.meters.slots import READING_COLUMNS, READING_KEY
+from avlas.system import audit
+from avlas.system.told import told
+from avlas.transfer.imports.models import Import, ImportDeed, ImportRow, Verdict
+from avlas.transfer.imports.reading_row import ReadingRecord
+from avlas.transfer.imports.register_plan import NEW, SAME, Judged
+from avlas.transfer.imports.register_row import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from avlas.system.models import Utility
+    from avlas.transfer.imports.register_plan import Seen
+
+_CLOSE: Final = 1e-9
+
+
+class ReadingChunk:
+    """Some rows of readings against what is kept. ``headings``: field code -> heading, for faults."""
+
+    def __init__(
+        self,
+        utility: Utility,
+        records: Iterable[ReadingRecord],
+        seen: Seen,
+        headings: Mapping[str, str],
+        _existing: str = "",
+    ) -> None:
+        self.headings, self.seen = headings, seen
+        every = list(records)
+        self._by_serial: dict[str, list[Meter]] = {}
+        for meter in Meter.objects.filter(
+            utility=utility, serial__in={one.serial for one in every if one.serial}
+        ):
+            self._by_serial.setdefault(meter.serial, []).append(meter)
+        self._at_facility: dict[str, list[Installation]] = {}
+        for place in Installation.objects.filter(
+            point__utility=utility, point__facility_id__in={one.facility for one in every if not one.serial},
+            role=Installation.MAIN,
+        ).select_related("meter", "point"):  # fmt: skip
+            self._at_facility.setdefault(place.point.facility_id, []).append(place)
+        self._fences = Fences.of(utility.pk)
+        wanted = {(found.pk, _slot(one)) for one in every if isinstance(found := self._meter(one), Meter)}
+        meters, slots = (
+            np.array(column, np.int64)
+            for column in (zip(*sorted(wanted), strict=True) if wanted else ((), ()))
+        )
+        names = ("meter_id", "slot_at", "quality", *_REGISTERS)
+        keys = {"meter_id": meters, "slot_at": slots, "kind": np.full(len(meters), int(Kind.ENTERED))}
+        self.there = {
+            row[:2]: dict(zip(_REGISTERS, row[3:], strict=True))
+            for row in column_store.fetch(connection, "reading", keys, names)
+            if not row[2] & Quality.VOIDED
+        }
+
+    def _meter(self, record: ReadingRecord) -> Meter | Fault:
+        """The meter that a row is about, or why there is none."""
+        if record.serial:
+            found = [
+                one for one in self._by_serial.get(record.serial, ())
+                if not record.manufacturer or one.manufacturer == record.manufacturer
+            ]  # fmt: skip
+            if len(found) == 1:
+                return found[0]
+            text = (
+                N_("Several makers' meters have this number; the file must name the maker.")
+                if found
+                else N_("There is no meter with this number.")
+            )
+            return Fault(self.headings.get("reading.serial", ""), record.serial, text)
+        at = datetime.fromisoformat(record.at)
+        for place in self._at_facility.get(record.facility, ()):
+            if place.from_at <= at and (place.to_at is None or at <= place.to_at):
+                return place.meter
+        return Fault(self.headings.get("reading.facility_id", ""), record.facility,
+                     N_("No main meter was installed at this metering point at that time."))  # fmt: skip
+
+    def judge(self, line: int, record: ReadingRecord) -> Judged:
+        """Say what a row does."""
+        meter = self._meter(record)
+        judged = Judged(line, record, [], {"reading": NEW})  # type: ignore[arg-type]
+        if isinstance(meter, Fault):
+            judged.faults.append(meter)
+            return judged
+        slot = _slot(record)
+        if self._fences.holds(meter.pk, slot):
+            judged.faults.append(self._fault("reading.at", record.at, N_(
+                "The readings of this time were erased for good; none is stored again.")))  # fmt: skip
+            return judged
+        values = {one.register: one.value for one in map(Figure.unpacked, record.figures)}
+        there = self.there.get((meter.pk, slot))
+        earlier = self.seen.readings.get((meter.pk, slot))
+        if there is not None:
+            if all(_same(there.get(register), value) for register, value in values.items()):
+                judged.effects["reading"] = SAME
+            else:
+                judged.faults.append(self._fault("reading.at", record.at, N_(
+                    "Another reading is entered for this minute already; void that one first.")))  # fmt: skip
+        elif earlier is not None:
+            if earlier[1] == values:
+                judged.effects["reading"] = SAME
+            else:
+                judged.faults.append(self._fault("reading.at", record.at, N_(
+                    "Line %(line)s holds another reading of the same meter and minute."), line=earlier[0]))  # fmt: skip
+        if not judged.faults:
+            self.seen.readings.setdefault((meter.pk, slot), (line, values))
+        return judged
+
+    def meter_of(self, record: ReadingRecord) -> Meter:
+        """The meter of a row that was not refused."""
+        found = self._meter(record)
+        assert isinstance(found, Meter)
+        return found
+
+    def _fault(self, code: str, value: str, text: str, /, **values: Any) -> Fault:
+        return Fault(self.headings.get(code, ""), value, text, values)
+
+
+_REGISTERS: Final = tuple(name for name in READING_COLUMNS[7:-1] if name != "info_code")
+
+
+def _slot(record: ReadingRecord) -> int:
+    return int(datetime.fromisoformat(record.at).timestamp())
+
+
+def _same(there: float | None, value: float) -> bool:
+    return there is not None and math.isclose(there, value, rel_tol=_CLOSE, abs_tol=_CLOSE)
+
+
+def take_in(
+    of: Import, rows: Sequence[ImportRow], seen: Seen, headings: Mapping[str, str], _existing: str = "",
+    *, on_fault: Callable[[Judged], None],
+) -> dict[str, int]:  # fmt: skip
+    """Write a chunk of staged readings (inside the caller's transaction); see ``taking_in.take_in``."""
+    records = [ReadingRecord(**row.record) for row in rows]
+    chunk = ReadingChunk(of.utility, records, seen, headings)
+    columns: column_store.Columns = {name: [] for name in READING_COLUMNS}
+    done, refused = [], []
+    now = int(datetime.now(UTC).timestamp())
+    specs = []
+    for row, record in zip(rows, records, strict=True):
+        judged = chunk.judge(row.line, record)
+        if judged.faults:
+            on_fault(judged)
+            row.verdict, row.faults = Verdict.REFUSED, [fault.packed() for fault in judged.faults]
+            refused.append(row)
+            continue
+        if judged.effects["reading"] == SAME:
+            continue
+        meter, figures = chunk.meter_of(record), [Figure.unpacked(one) for one in record.figures]
+        specs.append(formats.text({one.register: one.sent for one in figures}))
+        values = {one.register: one.value for one in figures} | {
+            "meter_id": meter.pk, "slot_at": _slot(record), "kind": int(Kind.ENTERED), "heard_at": now,
+            "source": int(Source.IMPORTED), "quality": 0,
+            "other": json.dumps({"entered": {"by": str(of.by or ""), "note": record.note or of.name},
+                                 "import": {"id": of.pk, "line": row.line}}),
+        }  # fmt: skip
+        for name, column in columns.items():
+            column.append(values.get(name))
+        done.append([row.line, [["reading", meter.pk, _slot(record)]]])
+    known = formats.ids(set(specs))
+    columns["format_id"] = [known[spec] for spec in specs]
+    column_store.upsert(connection, "reading", columns, READING_KEY)
+    if refused:
+        ImportRow.objects.bulk_update(refused, ["verdict", "faults"], batch_size=100)
+    ImportDeed.objects.create(of=of, rows=len(rows) - len(refused), done=done)
+    ImportRow.objects.filter(
+        of=of, pk__in=[row.pk for row in rows if row.verdict != Verdict.REFUSED]
+    ).delete()
+    if done:
+        audit.record(
+            "readings.imported", utility=of.utility, user=of.by, target=of.name,
+            detail={"import": of.pk, "lines": [done[0][0], done[-1][0]], "readings": len(done)},
+        )  # fmt: skip
+    return {"reading_added": len(done)}
+
+
+def undo(of: Import, row: ImportDeed) -> dict[str, int]:
+    """Void the readings that some rows brought (inside the caller's transaction); give counts."""
+    wanted = {(meter, slot): line for line, deeds in row.done for _what, meter, slot in deeds}
+    kept: dict[int, list[dict[str, Any]]] = {}
+    voided = []
+    for (meter, slot), line in wanted.items():
+        there = Reading.objects.filter(meter_id=meter, slot_at=slot, kind=Kind.ENTERED).first()
+        if there is None or there.quality & Quality.VOIDED:
+            continue
+        if ((there.other or {}).get("import") or {}).get("id") != of.pk:
+            kept.setdefault(line, []).append(told(N_("The reading has been replaced since; it stays."), {}))
+            continue
+        values = {name: getattr(there, name) for name in _REGISTERS if getattr(there, name) is not None}
+        voided.append(VoidedReading(
+            meter_id=meter, slot_at=there.slot_at, kind=there.kind, reason=f"import {of.pk}: {of.name}"[:300],
+            voided_by=of.by, row={"heard_at": int(there.heard_at.timestamp()), "source": there.source,
+                                  "quality": there.quality, "format_id": there.format_id, "other": there.other,
+                                  **values},
+        ))  # fmt: skip
+        Reading.objects.filter(meter_id=meter, slot_at=slot, kind=Kind.ENTERED).update(
+            quality=there.quality | int(Quality.VOIDED)
+        )
+    VoidedReading.objects.bulk_create(voided, batch_size=200)
+    row.done, row.kept = [], sorted(kept.items())
+    row.save(update_fields=["done", "kept"])
+    if voided:
+        audit.record("imports.undone", utility=of.utility, user=of.by, target=of.name,
+                     detail={"import": of.pk, "readings": len(voided)})  # fmt: skip
+    return {"reading_added": len(voided), "kept": len(kept)}

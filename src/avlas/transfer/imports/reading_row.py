@@ -1,0 +1,192 @@
+"""A row of a table of readings becomes a meter, a moment and figures, or a list of what is wrong with it. Pure.
+
+A table has a column for each register, its unit in the heading ("Energi [MWh]"), or one register a row (register,
+value, unit). Figures stay as they were written, to be kept exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from avlas.decode.families import UNITS
+from avlas.decode.registers import BY_CODE as REGISTERS
+from avlas.meters.entered import ENTERABLE
+from avlas.meters.key_text import N_
+from avlas.transfer.imports import cells
+from avlas.transfer.imports.errors import CellError
+from avlas.transfer.imports.register_row import Fault, maker, serial, whole_number_text
+from avlas.transfer.imports.sheet import normal
+
+if TYPE_CHECKING:
+    from avlas.transfer.imports.register_row import Rules
+    from avlas.transfer.imports.sheet import Line
+
+_UNIT_WORDS: Final = {name.lower().replace("³", "3"): name for name in UNITS} | {
+    "kbm": "m³",
+    "liter": "l",
+    "": "",
+}
+_REGISTER_WORDS: Final[dict[str, str]] = {
+    **{normal(code): code for code in ENTERABLE},
+    **{normal(REGISTERS[code].symbol): code for code in ENTERABLE if REGISTERS[code].symbol[:2] not in ("A+", "A-")},
+    **{normal(text): code for code in ENTERABLE for text in (REGISTERS[code].sv, REGISTERS[code].en)},
+    "energi": "energy_heat_kwh", "energy": "energy_heat_kwh", "värme": "energy_heat_kwh", "heat": "energy_heat_kwh",
+    "kyla": "energy_cooling_kwh", "cooling": "energy_cooling_kwh", "flow": "volume_m3", "vatten": "volume_m3",
+    "el": "electricity_import_kwh", "uttag": "electricity_import_kwh", "inmatning": "electricity_export_kwh",
+}  # fmt: skip
+_LARGEST: Final = Decimal(10) ** 12
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRecord:
+    """What a row says.
+
+    The meter by maker ("": not said) and serial number or by facility, when (ISO 8601, UTC), and figures as
+    ``entered.Figure.packed`` has them.
+    """
+
+    serial: str = ""
+    manufacturer: str = ""
+    facility: str = ""
+    at: str = ""
+    figures: list[list[Any]] = field(default_factory=list)
+    note: str = ""
+
+    def packed(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        return {"serial": self.serial, "manufacturer": self.manufacturer, "facility": self.facility, "at": self.at,
+                "figures": self.figures, "note": self.note}  # fmt: skip
+
+
+def understand(line: Line, rules: Rules) -> tuple[ReadingRecord, list[Fault]]:
+    """Give what a row says, and what is wrong with it."""
+    if max(rules.columns.values(), default=-1) >= len(line.cells):
+        text = (
+            N_("The line has %(count)s columns, the headings are %(expected)s.")
+            if line.whole
+            else N_("The file ends in the middle of this line. It is not whole: fetch it again.")
+        )
+        counts = {"count": len(line.cells), "expected": len(rules.headings)} if line.whole else {}
+        return ReadingRecord(), [Fault("", "", text, counts)]
+    reader = _Reader(line, rules)
+    meter = {
+        "serial": reader.read("reading.serial", lambda text: serial(text, rules)) or "",
+        "manufacturer": reader.read("reading.manufacturer", lambda text: maker(text, rules))
+        or rules.manufacturer,
+        "facility": reader.read("reading.facility_id", whole_number_text) or "",
+    }
+    if not (meter["serial"] or meter["facility"]) and not reader.faults:
+        reader.fault("reading.serial", N_("The meter's serial number is missing."))
+    at = reader.read("reading.at", lambda text: _moment(text, reader.raw("reading.time"), rules))
+    if at is None and not reader.failed("reading.at"):
+        reader.fault("reading.at", N_("The time of the reading is missing."))
+    figures = _figures(reader, rules)
+    if not figures and not reader.faults:
+        reader.fault("", N_("There is no figure in this line."))
+    note = reader.read("reading.note", lambda text: text[:300]) or ""
+    return ReadingRecord(**meter, at=at or "", figures=figures, note=note), reader.faults
+
+
+class _Reader:
+    """The cells of one line by field, and what was wrong with them."""
+
+    def __init__(self, line: Line, rules: Rules) -> None:
+        self.line, self.rules = line, rules
+        self.faults: list[Fault] = []
+        self._failed: set[str] = set()
+
+    def raw(self, code: str) -> str:
+        """A cell as it stands, "" when there is no such column."""
+        place = self.rules.columns.get(code)
+        return "" if place is None else self.line.cells[place]
+
+    def read(self, code: str, how: Any) -> Any:
+        """A cell understood by ``how``; None when it is empty or wrong."""
+        try:
+            text = self.raw(code) and cells.plain(self.raw(code))
+            return how(text) if text else None
+        except CellError as problem:
+            self._failed.add(code)
+            self.fault(code, problem.text, **problem.values)
+            return None
+
+    def failed(self, code: str) -> bool:
+        """Whether a cell was wrong."""
+        return code in self._failed
+
+    def heading(self, code: str) -> str:
+        """What a field's column is called."""
+        place = self.rules.columns.get(code)
+        return "" if place is None else self.rules.headings[place]
+
+    def fault(self, code: str, text: str, /, **values: Any) -> None:
+        """Something is wrong with a cell, or with the line (code "")."""
+        self.faults.append(Fault(self.heading(code), self.raw(code), text, values))
+
+
+def _moment(text: str, time: str, rules: Rules) -> str:
+    found = cells.moment(f"{text} {time}" if time else text, rules.clock)
+    if found > rules.now:
+        raise CellError(N_("%(text)s is in the future."), text=text[:40])
+    return datetime.fromtimestamp(int(found.timestamp()) // 60 * 60, found.tzinfo).isoformat()
+
+
+def _figures(reader: _Reader, rules: Rules) -> list[list[Any]]:
+    found = []
+    for code in ENTERABLE:
+        column = f"reading.{code}"
+        figure = reader.read(column, lambda text: _figure(text, rules))
+        if figure is not None:
+            found += _in_unit(reader, column, code, figure, _heading_unit(reader.heading(column)))
+    value = reader.read("reading.value", lambda text: _figure(text, rules))
+    if value is not None:
+        register = reader.read("reading.register", _register)
+        if register is None and not reader.failed("reading.register"):
+            reader.fault("reading.register", N_("Which register is it?"))
+        unit = reader.raw("reading.unit") or _heading_unit(reader.heading("reading.value"))
+        if register is not None:
+            found += _in_unit(reader, "reading.unit", register, value, unit)
+    return found
+
+
+def _heading_unit(heading: str) -> str:
+    """The unit in a heading's brackets: "Energi [MWh]"."""
+    found = re.search(r"[\[(]\s*([^\])]{1,8}?)\s*[\])]", heading)
+    return found[1] if found else ""
+
+
+def _in_unit(reader: _Reader, column: str, register: str, figure: Decimal, unit: str) -> list[list[Any]]:
+    """The figure in a unit that its register is counted in; a unit that isn't said is the register's own."""
+    own = REGISTERS[register].unit
+    named = _UNIT_WORDS.get(unit.strip().lower().replace("³", "3"), unit.strip()) or own
+    fits = named == own or (named in UNITS and (UNITS[named][0] == own or not own))
+    if not fits:
+        reader.fault(
+            column,
+            N_("%(register)s is not counted in “%(unit)s”."),
+            register=REGISTERS[register].en,
+            unit=unit[:20],
+        )
+        return []
+    return [[register, str(figure), named, 0]]
+
+
+def _figure(text: str, rules: Rules) -> Decimal:
+    figure = cells.number(text, rules.decimal)
+    if not 0 <= figure < _LARGEST:
+        raise CellError(N_("“%(text)s” is no figure of a meter."), text=text[:40])
+    return figure
+
+
+def _register(text: str) -> str:
+    bare = text.strip()
+    found = {"A+": "electricity_import_kwh", "A-": "electricity_export_kwh"}.get(bare) or _REGISTER_WORDS.get(
+        normal(bare)
+    )
+    if found is None:
+        raise CellError(N_("“%(text)s” is no register that can be entered."), text=bare[:40])
+    return found
