@@ -198,3 +198,24 @@ def test_every_event_the_program_writes_has_words():
     assert len(written) > 25
     assert written - set(EVENTS) == set()
     assert {name.partition(".")[0] for name in EVENTS} == set(AREAS)
+
+
+def test_who_runs_the_installation_hands_it_over(north, south, sign_in):
+    """Only who has it gives it, and somebody always has it."""
+    User.objects.filter(pk=north.administrator.pk).update(runs_installation=True)
+    client = sign_in(User.objects.get(pk=north.administrator.pk))
+    fields = {"role": "administrator", "language": "sv", "time_zone": "Europe/Stockholm", "is_active": "on"}
+    own = reverse("user_edit", args=[north.administrator.pk])
+    answer = client.post(own, fields)  # the box is cleared
+    assert answer.status_code == 422
+    assert "Någon måste driva installationen" in answer.content.decode()
+    other = reverse("user_edit", args=[north.superuser.pk])
+    assert client.post(other, {**fields, "role": "superuser", "runs_installation": "on"}).status_code == 302
+    assert User.objects.get(pk=north.superuser.pk).runs_installation
+    assert client.post(own, fields).status_code == 302
+    assert not User.objects.get(pk=north.administrator.pk).runs_installation
+    boss = sign_in(south.administrator)
+    sixth = reverse("user_edit", args=[south.superuser.pk])
+    assert "runs_installation" not in boss.get(sixth).content.decode()
+    assert boss.post(sixth, {**fields, "role": "superuser", "runs_installation": "on"}).status_code == 302
+    assert not User.objects.get(pk=south.superuser.pk).runs_installation

@@ -21,7 +21,7 @@ from avlas.system.models import Role, User, Utility
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHANGEABLE = ("first_name", "last_name", "role", "language", "time_zone", "is_active")
+CHANGEABLE = ("first_name", "last_name", "role", "language", "time_zone", "is_active", "runs_installation")
 
 
 def add(utility: Utility, fields: Mapping[str, Any], *, by: User | None, computer: str = "") -> User:
@@ -47,7 +47,8 @@ def add(utility: Utility, fields: Mapping[str, Any], *, by: User | None, compute
 def change(user: User, fields: Mapping[str, Any], *, by: User | None, computer: str = "") -> dict[str, Any]:
     """Change what stands in CHANGEABLE; gives what changed as {name: [before, after]}.
 
-    Raises ValidationError when the utility would be left without an administrator who can sign in.
+    Raises ValidationError when the utility would be left without an administrator who can sign in, or the installation
+    without anybody who runs it.
     """
     with transaction.atomic():
         Utility.objects.select_for_update().get(
@@ -69,6 +70,13 @@ def change(user: User, fields: Mapping[str, Any], *, by: User | None, computer: 
             raise ValidationError(
                 _("Somebody must remain who can give permissions: make another person administrator first.")
             )
+        ran = changed.get("runs_installation", [user.runs_installation])[0]
+        if ran and not (user.runs_installation and user.is_active):
+            running = User.objects.filter(runs_installation=True, is_active=True)
+            if not running.exclude(pk=user.pk).exists():
+                raise ValidationError(
+                    _("Somebody must run the installation: let another person do so first.")
+                )
         user.full_clean(exclude=["password"])
         user.save(update_fields=list(changed))
         audit.record(

@@ -138,9 +138,8 @@ SECTIONS = (
             Entry(
                 "exports",
                 _("Exports"),
-                ("export_add", "export_edit", "export_make", "export_delete"),
+                ("export_add", "export_edit", "export_make", "export_delete", "receipts", "receipt"),
             ),
-            Entry("receipts", _("Sent files"), ("receipt",), needs=Permission.READING_MANAGEMENT),
             Entry("import_file", _("Import a file"), needs=Permission.READING_MANAGEMENT),
             Entry("explain", _("Explain a telegram")),
             Entry("jobs", _("Jobs"), ("job", "job_run", "job_add", "job_edit", "job_delete")),
@@ -151,27 +150,7 @@ SECTIONS = (
         _("Configuration"),
         "sliders",
         (
-            Entry("keys", _("Keys"), ("key_passwords", "key_import", "key_add", "key_delete", "key_test")),
-            Entry("check_up", _("Check-up"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
-            Entry(
-                "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True
-            ),
-            Entry("sms_settings", _("SMS"), needs=Permission.SYSTEM_CONFIGURATION),
-            Entry(
-                "webhooks",
-                _("Webhooks"),
-                ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
-                needs=Permission.SYSTEM_CONFIGURATION,
-            ),
-            Entry(
-                "places",
-                _("Places"),
-                ("place", "place_add", "place_edit", "place_pin", "place_test", "place_delete"),
-                needs=Permission.SYSTEM_CONFIGURATION,
-            ),
-            Entry("mqtt_out", _("MQTT"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
             Entry("utility_settings", _("Utility"), needs=Permission.SYSTEM_CONFIGURATION),
-            Entry("old_readings", _("Old readings"), needs=Permission.SYSTEM_CONFIGURATION),
             Entry(
                 "users",
                 _("Users"),
@@ -179,12 +158,32 @@ SECTIONS = (
                 Permission.ACCESS_CONTROL,
             ),
             Entry("roles", _("Roles"), needs=Permission.ACCESS_CONTROL),
+            Entry("keys", _("Keys"), ("key_passwords", "key_import", "key_add", "key_delete", "key_test")),
             Entry(
                 "api_tokens",
                 _("API tokens"),
                 ("api_token_add", "api_token_revoke"),
                 Permission.ACCESS_CONTROL,
             ),
+            Entry(
+                "webhooks",
+                _("Webhooks"),
+                ("webhook_add", "webhook_edit", "webhook_delete", "webhook_new_secret"),
+                needs=Permission.SYSTEM_CONFIGURATION,
+            ),
+            Entry("sms_settings", _("SMS"), needs=Permission.SYSTEM_CONFIGURATION),
+            Entry(
+                "places",
+                _("Places"),
+                ("place", "place_add", "place_edit", "place_pin", "place_test", "place_delete"),
+                needs=Permission.SYSTEM_CONFIGURATION,
+            ),
+            Entry("old_readings", _("Old readings"), needs=Permission.SYSTEM_CONFIGURATION),
+            Entry(
+                "mail_server", _("Mail server"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True
+            ),
+            Entry("mqtt_out", _("MQTT"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
+            Entry("check_up", _("Check-up"), needs=Permission.SYSTEM_CONFIGURATION, of_installation=True),
             Entry("privacy", _("Privacy"), ("privacy_customer",), Permission.ACCESS_CONTROL),
             Entry("audit_log", _("Audit log"), needs=Permission.ACCESS_CONTROL),
         ),

@@ -47,6 +47,13 @@ class PersonForm(forms.Form):
             "Clear this when somebody leaves; what the person did stays in the audit log."
         ),
     )
+    runs_installation = forms.BooleanField(
+        label=gettext_lazy("Runs the installation"),
+        required=False,
+        help_text=gettext_lazy(
+            "Sees to mail server, backups and the jobs of all utilities. It gives no sight of another utility's rows."
+        ),
+    )
 
 
 @page(view=_MAY)
@@ -69,7 +76,7 @@ def add(request: PageRequest) -> HttpResponse:
         "time_zone": request.utility.new_time_zone,
     }
     form = PersonForm(request.POST or None, initial=first)
-    del form.fields["is_active"]
+    del form.fields["is_active"], form.fields["runs_installation"]
     if request.method == "POST" and form.is_valid():
         try:
             made = people.add(request.utility, form.cleaned_data, by=request.user, computer=computer(request))
@@ -88,6 +95,8 @@ def edit(request: PageRequest, pk: int) -> HttpResponse:
     first = {name: getattr(person, name) for name in people.CHANGEABLE}
     form = PersonForm(request.POST or None, initial=first)
     del form.fields["email"]
+    if not request.user.runs_installation:  # only who has it can give it
+        del form.fields["runs_installation"]
     if request.method == "POST" and form.is_valid():
         try:
             changed = people.change(person, form.cleaned_data, by=request.user, computer=computer(request))
