@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from avlas.meters.models import Exchange, Group, ValveRequest
 from avlas.system import permissions, tokens
+from avlas.transfer.models import ExportTemplate, Receipt
 from avlas.web.api.routes import api
 
 from . import who_may
@@ -30,6 +31,8 @@ API_ROWS = {
     "customers": lambda world: world.customer.pk,
     "groups": lambda world: Group.objects.filter(utility=world.utility).first().pk,
     "exchanges": lambda world: Exchange.objects.filter(utility=world.utility).first().pk,
+    "exports": lambda world: ExportTemplate.objects.get(utility=world.utility).pk,
+    "export-files": lambda world: Receipt.objects.get(utility=world.utility).pk,
     "valve-requests": lambda world: ValveRequest.objects.filter(utility=world.utility).first().pk,
 }
 """The row that an API address is asked about, by its first part."""

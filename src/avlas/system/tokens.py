@@ -38,6 +38,7 @@ SCOPES = {
     "valves:ask": gettext_lazy(
         "Ask for disconnecting and connecting, see how it goes, and tell how cold it is"
     ),
+    "exports:make": gettext_lazy("Make exports and fetch their files"),
     "keys:write": gettext_lazy("Hand in the meters' keys"),
 }
 """Every scope there is, and what it lets a program do. None includes another."""

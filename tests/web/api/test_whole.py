@@ -36,6 +36,7 @@ CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance,
 def real_ids(north) -> dict[str, int]:
     """Rows that are there, so that more than 404 is tried."""
     from avlas.meters.models import Exchange, Group, ValveRequest
+    from avlas.transfer.models import ExportTemplate, Receipt
 
     return {
         "meters": north.meters[0].pk,
@@ -44,6 +45,8 @@ def real_ids(north) -> dict[str, int]:
         "groups": Group.objects.get(utility=north.utility).pk,
         "valve-requests": ValveRequest.objects.get(utility=north.utility).pk,
         "exchanges": Exchange.objects.get(utility=north.utility).pk,
+        "exports": ExportTemplate.objects.get(utility=north.utility).pk,
+        "export-files": Receipt.objects.get(utility=north.utility).pk,
     }
 
 
@@ -134,6 +137,7 @@ BODIES = {
         "new_figures": FIGURES,
     },
     "UndoIn": lambda _: {"reason": "x"},
+    "PeriodIn": lambda _: {"first": "2026-01-01", "last": "2026-01-02"},
 }
 
 

@@ -19,6 +19,7 @@ from avlas.web.api import (
     changes,
     events,
     exchanges,
+    exports,
     groups,
     info_codes,
     keys,
@@ -179,6 +180,7 @@ for _routes in (
     changes.routes,
     exchanges.routes,
     valves.routes,
+    exports.routes,
     operation.routes,
 ):
     api.add_router("", _routes)

@@ -46,6 +46,7 @@ from avlas.web.variable_words import as_cell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from avlas.system.models import Utility
     from avlas.transfer.exports.layout import Column
 
 _MAY: Final = Permission.READING_MANAGEMENT
@@ -315,7 +316,7 @@ def make(request: PageRequest, pk: int) -> HttpResponse:
         if _MAY not in request.allowed:
             raise PermissionDenied
         place = find(request, Place, int(request.POST["place"]))
-    if _many(request, layout, start, end):
+    if too_many(request.utility, layout, start, end):
         messages.error(
             request,
             _("That is more than a million rows; make a job of it (Operation, Jobs), which takes its time."),
@@ -339,10 +340,11 @@ def make(request: PageRequest, pk: int) -> HttpResponse:
     return redirect("receipt", receipt.pk)
 
 
-def _many(request: PageRequest, layout: Layout, start: datetime, end: datetime) -> bool:
+def too_many(utility: Utility, layout: Layout, start: datetime, end: datetime) -> bool:
+    """Whether an export of a period (aware moments) has more rows than somebody should wait for."""
     hours = (end - start).total_seconds() / 3600
     of_meter = {PERIOD: 1.0, "month": hours / 720, "day": hours / 24, "hour": hours}[layout.interval]
-    return len(chosen_meters(request.utility, layout)) * of_meter > _MOST_ROWS_AT_ONCE
+    return len(chosen_meters(utility, layout)) * of_meter > _MOST_ROWS_AT_ONCE
 
 
 def _send(request: PageRequest, receipt: Receipt, place: Place) -> None:
