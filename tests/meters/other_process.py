@@ -25,7 +25,7 @@ from django.db import connection, connections, transaction
 from avlas.decode.compact import shipped_layouts
 from avlas.decode.family_files import shipped as shipped_families
 from avlas.meters.ingest import TelegramBatch, ingest
-from avlas.meters.models import Collector, MeterState
+from avlas.meters.models import Collector, Meter, MeterState
 from avlas.settings import _database
 
 # One process has everything imported and forks off the others: they start in milliseconds.
@@ -116,12 +116,13 @@ def delete_old(tell: Callable[[Any], None], rows: int, rounds: int) -> str:
 
     housekeeping._CHUNK = 20
     long_ago = 1_600_000_000
+    meter = Meter.objects.order_by("pk").values_list("pk", flat=True)[0]
     for _ in range(rounds):
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO telegram (meter_id, slot_at, class_code, heard_at, collector_id, state, frame)"
                 " VALUES (%s, %s, 1, %s, 1, 0, %s)",
-                [(10**9 + number, long_ago, long_ago, b"old") for number in range(rows)],
+                [(meter, long_ago + number, long_ago, b"old") for number in range(rows)],
             )
         tell(housekeeping.tidy()["raw telegrams"])
     return "done"

@@ -131,9 +131,9 @@ def ask(client: Client, method: str, address: str, *args: object, **more: object
 
 def text_of(answer: HttpResponse) -> str:
     """Everything an answer says: a page, a file, a workbook's cells."""
-    if answer.streaming:
-        answer.content = b"".join(answer)
-    content = answer.content
+    if not hasattr(answer, "said"):  # a stream can be read once only
+        answer.said = b"".join(answer) if answer.streaming else answer.content
+    content = answer.said
     if content.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(io.BytesIO(content)) as workbook:
             content = b"\n".join(workbook.read(name) for name in sorted(workbook.namelist()))

@@ -46,7 +46,7 @@ def signed_in(watched: Page, site, north) -> Page:
     watched.goto(f"{site}/")
     watched.fill("#id_login", north.superuser.email)
     watched.fill("#id_password", PASSWORD)
-    watched.get_by_role("button", name="Logga in").click()
+    watched.get_by_role("button", name="Logga in", exact=True).click()
     expect(watched.get_by_role("heading", name="Nordby Energi")).to_be_visible()
     return watched
 
@@ -342,7 +342,7 @@ def test_without_scripts_everything_still_works(browser, site, north):
     page.goto(f"{site}/meters/")
     page.fill("#id_login", north.superuser.email)
     page.fill("#id_password", PASSWORD)
-    page.get_by_role("button", name="Logga in").click()
+    page.get_by_role("button", name="Logga in", exact=True).click()
     page.get_by_role("searchbox").fill("öberg")
     page.get_by_role("searchbox").press("Enter")
     expect(page.locator("#list tbody tr")).to_have_count(1)

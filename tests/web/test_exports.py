@@ -184,8 +184,14 @@ def test_as_a_job_of_the_own_utility(clerk, own, north, south):
 
 def test_who_may_not(north, sign_in, own):
     client = sign_in(north.user)
-    for name, args in (("exports", []), ("export_add", []), ("receipts", []), ("export_make", [own.pk])):
+    for name, args in (("export_add", []), ("receipts", []), ("export_edit", [own.pk])):
         assert client.get(reverse(name, args=args)).status_code == 403
+    assert reverse("export_edit", args=[own.pk]) not in client.get(reverse("exports")).content.decode()
+    make = reverse("export_make", args=[own.pk])
+    assert client.get(make).status_code == 200
+    october = {"period": "month", "month": "2026-10"}
+    assert client.post(make, october).status_code == 200  # a user takes data out, but sends nothing anywhere
+    assert client.post(make, {**october, "place": "1"}).status_code == 403
 
 
 def test_installed_meters_alone_unless_asked(clerk, north):

@@ -14,6 +14,7 @@ AREAS: Final[dict[str, Promise]] = {
     "alerts": _("Consumption alerts"),
     "backup": _("Backup"),
     "customers": _("Customers"),
+    "billing": _("Billing"),
     "cases": _("Info codes"),
     "data": _("Data taken out"),
     "exports": _("Exports"),

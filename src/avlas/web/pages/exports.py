@@ -255,7 +255,10 @@ def file(request: PageRequest, pk: int) -> HttpResponse:
     answer = HttpResponse(
         json.dumps(data, ensure_ascii=False, indent=2) + "\n", content_type="application/json; charset=utf-8"
     )
-    answer["Content-Disposition"] = f'attachment; filename="avlas-export-{own.pk}.json"'
+    name = f"avlas-export-{own.pk}.json"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    with transaction.atomic():
+        record(request, "data.exported", target=name, detail={"export": own.name})
     return answer
 
 
