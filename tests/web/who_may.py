@@ -66,7 +66,6 @@ CHANGE: Final[dict[str, set[str]]] = {
         "meters_act",
         "explain",
         "export_make",
-        "alert",
         "notification_add",
         "notification_edit",
         "notification_test",
@@ -74,7 +73,9 @@ CHANGE: Final[dict[str, set[str]]] = {
     },  # chooses meters; explains what is pasted
     "reading_management": (LOOK["reading_management"] | {"billing", "billing_corrections"})
     - {"export_file", "receipts", "receipt"},
-    "device_and_customer_management": (LOOK["device_and_customer_management"] | {"exchange", "meter_case"})
+    "device_and_customer_management": (
+        LOOK["device_and_customer_management"] | {"exchange", "meter_case", "alert"}
+    )
     - {"photo", "valve_list", "imports", "import_one", "import_refused"},
     "group_management": LOOK["group_management"]
     | {"meter_revisions", "heat_report", "consumption_report", "water_loss"},  # rows into a group
