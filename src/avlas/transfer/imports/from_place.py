@@ -19,7 +19,7 @@ from avlas.system import audit
 from avlas.system.job_kind import JobFailed, Parameter
 from avlas.system.told import told
 from avlas.transfer.imports import sheet, work
-from avlas.transfer.imports.models import Import, ImportFile, ImportMapping, ImportStatus
+from avlas.transfer.imports.models import Import, ImportFile, ImportKind, ImportMapping, ImportStatus
 from avlas.transfer.places.opening import opened
 from avlas.transfer.places.place import Place
 from avlas.transfer.places.road import PlaceError
@@ -33,7 +33,8 @@ ALL, GOOD = "all", "good"
 
 
 def _mappings(utility: Utility | None) -> list[tuple[str, str]]:
-    return [(str(one.pk), one.name) for one in ImportMapping.objects.filter(utility=utility).order_by("name")]
+    taken_in = ImportMapping.objects.filter(utility=utility).exclude(kind=ImportKind.MONTH)
+    return [(str(one.pk), one.name) for one in taken_in.order_by("name")]
 
 
 def places(utility: Utility | None) -> list[tuple[str, str]]:
