@@ -254,6 +254,7 @@ def columns(request: PageRequest, pk: int) -> HttpResponse:
             mapping = _saved(request, own.kind, form.cleaned_data["save_as"].strip(), said)
             if own.kind == ImportKind.MONTH:
                 _compare(own, said, mapping)
+                record(request, "imports.compared", target=own.name, detail={"import": own.pk})
             elif Import.objects.filter(pk=own.pk, status=own.status).update(
                 settings=said.packed(), status=ImportStatus.CHECK, by=request.user, told={}, counts={}, progress_done=0,
                 progress_total=0, **({"mapping": mapping} if mapping else {}),

@@ -76,7 +76,7 @@ REASONS: Final[dict[str, Promise]] = {
     differences.NO_FIGURE: gettext_lazy("no figure in the file"),
 }
 _SORTS: Final = ("verdict", "address", "serial", "theirs", "ours", "difference")
-_ABSOLUTE, _SHARE = "0.1", "0.5"
+_ABSOLUTE, _SHARE = 0.1, 0.5
 _FAULTS_SHOWN: Final = 50
 
 
@@ -151,9 +151,9 @@ def _choice(request: PageRequest, file: _File) -> _Choice:
     )  # fmt: skip
 
 
-def _at_least_nothing(request: PageRequest, name: str, default: str) -> tuple[float, str]:
+def _at_least_nothing(request: PageRequest, name: str, default: float) -> tuple[float, str]:
     value, text = limit(request.GET, name)
-    return (float(default), default) if value is None or value < 0 else (value, text)
+    return (default, formats.number(default)) if value is None or value < 0 else (value, text)
 
 
 def _of_month(file: _File, period: ReportPeriod) -> list[Theirs]:
