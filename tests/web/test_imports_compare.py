@@ -100,7 +100,7 @@ def test_a_month_is_compared_and_nothing_is_written(clerk, month):
     ((_name, _unit, total, _percent),) = [one for one in answer.context["totals"] if one[1] == "kWh"]
     assert (total.theirs, total.ours, total.only_theirs) == pytest.approx((3768, 3702, 1251))
     assert (Reading.objects.count(), JobRun.objects.count()) == (before, runs)
-    assert AuditEvent.objects.filter(action="imports.compared", target="september.csv").exists()
+    assert AuditEvent.objects.filter(event="imports.compared", target="september.csv").exists()
 
 
 def test_the_counters_at_the_end_are_compared_when_that_is_chosen(clerk, month):
