@@ -57,6 +57,8 @@ def run(context: Context) -> None:
     """Fetch every file, take it in, and fail at the end if something was refused."""
     place = own(context, Place, "place", N_("The place is not there any more."))
     mapping = own(context, ImportMapping, "mapping", N_("The mapping is not there any more."))
+    if mapping.kind == ImportKind.MONTH:  # saved anew under its name
+        raise JobFailed(N_("The mapping is for months that are only compared. Choose another."))
     try:
         road = opened(place)
         names = road.names(str(context.parameters["pattern"]))
