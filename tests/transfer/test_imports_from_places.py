@@ -111,6 +111,15 @@ def test_a_mapping_that_no_longer_fits_is_told_clearly(clerk, tables, inbox):
     assert "Kund-id, Namn" in in_words(run.told)
 
 
+def test_a_mapping_that_has_become_one_of_compared_months_takes_nothing_in(clerk, tables, inbox):
+    ImportMapping.objects.update(kind="month")
+    (inbox / "kunder.csv").write_bytes(b"Kundnr;Namn\nK1;A\n")
+    run, _said = work(tables)
+    assert (run.status, Import.objects.count()) == ("failed", 0)
+    assert "only compared" in in_words(run.told)
+    assert (inbox / "kunder.csv").exists()
+
+
 def test_a_table_that_is_no_table(clerk, tables, inbox):
     (inbox / "kunder.csv").write_bytes(b"%PDF-1.7")
     run, _said = work(tables)

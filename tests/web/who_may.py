@@ -41,7 +41,7 @@ LOOK: Final[dict[str, set[str]]] = {
         "meter_add", "revision_periods", "meter_edit", "meter_delete", "meter_use", "meter_install", "meter_take_down",
         "meter_let_in", "meter_exchange", "exchange_undo", "point_add", "point_edit", "point_move", "customer_add",
         "customer_edit", "imports", "import_add", "import_one", "import_columns", "import_take_in", "import_undo",
-        "import_throw_away", "import_refused", "key_passwords", "password_remove", "mapping_remove", "meter_valve", "valve_list", "valve_request", "customer_link", "alert_add", "alerts_act", "meter_report_send", "point_report_send", "customer_report_send", "meter_photos",
+        "import_throw_away", "import_refused", "import_compare", "import_compare_file", "key_passwords", "password_remove", "mapping_remove", "meter_valve", "valve_list", "valve_request", "customer_link", "alert_add", "alerts_act", "meter_report_send", "point_report_send", "customer_report_send", "meter_photos",
         "point_photos", "exchange_photos", "photo", "photo_delete", "meter_inputs", "point_parts", "point_delete",
         "customer_delete", "info_codes_acknowledge", "heard_adopt", "key_import", "key_add", "key_test", "key_delete",
     },
@@ -77,6 +77,16 @@ CHANGE: Final[dict[str, set[str]]] = {
         LOOK["device_and_customer_management"] | {"exchange", "meter_case", "alert"}
     )
     - {"photo", "valve_list", "imports", "import_one", "import_refused"},
+    "device_and_customer_management": (LOOK["device_and_customer_management"] | {"exchange", "meter_case"})
+    - {
+        "photo",
+        "valve_list",
+        "imports",
+        "import_one",
+        "import_refused",
+        "import_compare",
+        "import_compare_file",
+    },
     "group_management": LOOK["group_management"]
     | {"meter_revisions", "heat_report", "consumption_report", "water_loss"},  # rows into a group
     "system_configuration": (LOOK["system_configuration"] | {"heat_levels"})

@@ -112,6 +112,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "exchange.withdrawn": _("Withdrew a prepared meter exchange"),
     "imports.uploaded": _("Handed in a file for import"),
     "imports.check_asked_for": _("Asked for a file to be checked"),
+    "imports.compared": _("Compared a month with another system's file"),
     "imports.taking_in_asked_for": _("Asked for a file to be taken in"),
     "imports.undoing_asked_for": _("Asked for an import to be undone"),
     "imports.taken_in": _("Took in rows of an import"),

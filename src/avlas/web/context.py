@@ -103,7 +103,7 @@ SECTIONS = (
             Entry(
                 "imports",
                 _("Imports"),
-                ("import_add", "import_one", "import_columns", "import_undo"),
+                ("import_add", "import_one", "import_columns", "import_undo", "import_compare"),
                 needs=Permission.DEVICE_AND_CUSTOMER_MANAGEMENT,
             ),
             Entry("meter_revisions", _("Revision"), ("revision_periods",)),

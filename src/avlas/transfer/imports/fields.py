@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CUSTOMER, POINT, METER, PLACED = "customer", "point", "meter", "placed"
 PARTS: Final = {
-    "reading": N_("Reading"),
+    "reading": N_("Reading"), "month": N_("Month"),
     CUSTOMER: N_("Customer"), POINT: N_("Metering point"), METER: N_("Meter"), PLACED: N_("What belongs together"),
 }  # fmt: skip
 
@@ -123,9 +123,30 @@ READING_FIELDS: Final[tuple[Field, ...]] = (
     field("reading.unit", N_("Unit"), "enhet unit"),
     field("reading.note", N_("Note"), "anteckning anmärkning notering kommentar note comment"),
 )  # fmt: skip
-OF_KIND: Final[dict[str, tuple[Field, ...]]] = {"register": FIELDS, "readings": READING_FIELDS}
+MONTH_FIELDS: Final[tuple[Field, ...]] = (
+    field("month.serial", N_("Serial number"),
+          "serienummer serienr mätarnummer mätarnr mätare mätarid serial serialno serialnumber meter meterno "
+          "meternumber meterid tillverkningsnummer"),
+    field("month.manufacturer", N_("Maker"), "tillverkare fabrikat maker manufacturer"),
+    field("month.facility_id", N_("Facility id"),
+          "anläggning anläggningsid anläggningsnummer anläggningsnr anlid mätpunkt mätpunktsid facility facilityid"),
+    field("month.use", N_("Consumption of the month"),
+          "förbrukning månadsförbrukning förbrukat periodförbrukning energi volym consumption use usage energy volume "
+          "debiterat mängd kvantitet quantity amount"),
+    field("month.reading", N_("Reading at the end of the month"),
+          "mätarställning ställning utgåendeställning slutställning månadsställning avläsning värde reading "
+          "meterreading endreading closingreading counter value figure"),
+    field("month.at", N_("Month, or date and time of the reading"),
+          "månad period datum tidpunkt avläst avläsningstid avläsningsdatum avläsningstidpunkt tidsstämpel month date "
+          "datetime timestamp time readat readingdate readingtime"),
+    field("month.register", N_("Register"), "register registernamn storhet"),
+    field("month.unit", N_("Unit"), "enhet unit"),
+)  # fmt: skip
+OF_KIND: Final[dict[str, tuple[Field, ...]]] = {
+    "register": FIELDS, "readings": READING_FIELDS, "month": MONTH_FIELDS,
+}  # fmt: skip
 """By the kind of import."""
-BY_CODE: Final = {one.code: one for one in (*FIELDS, *READING_FIELDS)}
+BY_CODE: Final = {one.code: one for one in (*FIELDS, *READING_FIELDS, *MONTH_FIELDS)}
 
 
 def words(fields: Sequence[Field] = FIELDS) -> frozenset[str]:
@@ -191,6 +212,8 @@ def lacking(codes: Mapping[str, int] | set[str], *, maker_given: bool) -> list[s
     parts = {code.partition(".")[0] for code in codes}
     if "reading" in parts:
         return _lacking_of_readings(set(codes))
+    if "month" in parts:
+        return _lacking_of_month(set(codes))
     said = []
     if not codes:
         said.append(N_("Say of at least one column what it is."))
@@ -226,6 +249,15 @@ def _lacking_of_readings(codes: set[str]) -> list[str]:
         said.append(
             N_("Which column says which register a value is of? Or take its column for that register.")
         )
+    return said
+
+
+def _lacking_of_month(codes: set[str]) -> list[str]:
+    said = []
+    if not codes & {"month.serial", "month.facility_id"}:
+        said.append(N_("Which column holds the meter's serial number, or the facility id?"))
+    if not codes & {"month.use", "month.reading"}:
+        said.append(N_("Which column holds the figures?"))
     return said
 
 

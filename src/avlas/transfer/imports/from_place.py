@@ -19,7 +19,7 @@ from avlas.system import audit
 from avlas.system.job_kind import JobFailed, Parameter
 from avlas.system.told import told
 from avlas.transfer.imports import sheet, work
-from avlas.transfer.imports.models import Import, ImportFile, ImportMapping, ImportStatus
+from avlas.transfer.imports.models import Import, ImportFile, ImportKind, ImportMapping, ImportStatus
 from avlas.transfer.places.opening import opened
 from avlas.transfer.places.place import Place
 from avlas.transfer.places.road import PlaceError
@@ -33,7 +33,8 @@ ALL, GOOD = "all", "good"
 
 
 def _mappings(utility: Utility | None) -> list[tuple[str, str]]:
-    return [(str(one.pk), one.name) for one in ImportMapping.objects.filter(utility=utility).order_by("name")]
+    taken_in = ImportMapping.objects.filter(utility=utility).exclude(kind=ImportKind.MONTH)
+    return [(str(one.pk), one.name) for one in taken_in.order_by("name")]
 
 
 def places(utility: Utility | None) -> list[tuple[str, str]]:
@@ -56,6 +57,8 @@ def run(context: Context) -> None:
     """Fetch every file, take it in, and fail at the end if something was refused."""
     place = own(context, Place, "place", N_("The place is not there any more."))
     mapping = own(context, ImportMapping, "mapping", N_("The mapping is not there any more."))
+    if mapping.kind == ImportKind.MONTH:  # saved anew under its name
+        raise JobFailed(N_("The mapping is for months that are only compared. Choose another."))
     try:
         road = opened(place)
         names = road.names(str(context.parameters["pattern"]))

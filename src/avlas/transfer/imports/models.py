@@ -16,6 +16,7 @@ class ImportKind(models.TextChoices):
 
     REGISTER = "register", gettext_lazy("Customers, metering points and meters")
     READINGS = "readings", gettext_lazy("Readings")
+    MONTH = "month", gettext_lazy("A month of another system, only to be compared")
 
 
 class ImportStatus(models.TextChoices):
@@ -29,6 +30,7 @@ class ImportStatus(models.TextChoices):
     UNDO = "undo", gettext_lazy("being undone")
     UNDONE = "undone", gettext_lazy("undone again")
     FAILED = "failed", gettext_lazy("stopped by an error")
+    COMPARED = "compared", gettext_lazy("compared, nothing taken in")
 
 
 class Verdict(IntEnum):

@@ -64,15 +64,9 @@ class ReadingRecord:
 
 def understand(line: Line, rules: Rules) -> tuple[ReadingRecord, list[Fault]]:
     """Give what a row says, and what is wrong with it."""
-    if max(rules.columns.values(), default=-1) >= len(line.cells):
-        text = (
-            N_("The line has %(count)s columns, the headings are %(expected)s.")
-            if line.whole
-            else N_("The file ends in the middle of this line. It is not whole: fetch it again.")
-        )
-        counts = {"count": len(line.cells), "expected": len(rules.headings)} if line.whole else {}
-        return ReadingRecord(), [Fault("", "", text, counts)]
-    reader = _Reader(line, rules)
+    if cut := short_line(line, rules):
+        return ReadingRecord(), [cut]
+    reader = Reader(line, rules)
     meter = {
         "serial": reader.read("reading.serial", lambda text: serial(text, rules)) or "",
         "manufacturer": reader.read("reading.manufacturer", lambda text: maker(text, rules))
@@ -91,7 +85,17 @@ def understand(line: Line, rules: Rules) -> tuple[ReadingRecord, list[Fault]]:
     return ReadingRecord(**meter, at=at or "", figures=figures, note=note), reader.faults
 
 
-class _Reader:
+def short_line(line: Line, rules: Rules) -> Fault | None:
+    """What is wrong with a line that has too few columns."""
+    if max(rules.columns.values(), default=-1) < len(line.cells):
+        return None
+    if not line.whole:
+        return Fault("", "", N_("The file ends in the middle of this line. It is not whole: fetch it again."))
+    counts = {"count": len(line.cells), "expected": len(rules.headings)}
+    return Fault("", "", N_("The line has %(count)s columns, the headings are %(expected)s."), counts)
+
+
+class Reader:
     """The cells of one line by field, and what was wrong with them."""
 
     def __init__(self, line: Line, rules: Rules) -> None:
@@ -135,34 +139,39 @@ def _moment(text: str, time: str, rules: Rules) -> str:
     return datetime.fromtimestamp(int(found.timestamp()) // 60 * 60, found.tzinfo).isoformat()
 
 
-def _figures(reader: _Reader, rules: Rules) -> list[list[Any]]:
+def _figures(reader: Reader, rules: Rules) -> list[list[Any]]:
     found = []
     for code in ENTERABLE:
         column = f"reading.{code}"
-        figure = reader.read(column, lambda text: _figure(text, rules))
+        figure = reader.read(column, lambda text: one_figure(text, rules))
         if figure is not None:
-            found += _in_unit(reader, column, code, figure, _heading_unit(reader.heading(column)))
-    value = reader.read("reading.value", lambda text: _figure(text, rules))
+            found += _in_unit(reader, column, code, figure, heading_unit(reader.heading(column)))
+    value = reader.read("reading.value", lambda text: one_figure(text, rules))
     if value is not None:
-        register = reader.read("reading.register", _register)
+        register = reader.read("reading.register", register_named)
         if register is None and not reader.failed("reading.register"):
             reader.fault("reading.register", N_("Which register is it?"))
-        unit = reader.raw("reading.unit") or _heading_unit(reader.heading("reading.value"))
+        unit = reader.raw("reading.unit") or heading_unit(reader.heading("reading.value"))
         if register is not None:
             found += _in_unit(reader, "reading.unit", register, value, unit)
     return found
 
 
-def _heading_unit(heading: str) -> str:
+def heading_unit(heading: str) -> str:
     """The unit in a heading's brackets: "Energi [MWh]"."""
     found = re.search(r"[\[(]\s*([^\])]{1,8}?)\s*[\])]", heading)
     return found[1] if found else ""
 
 
-def _in_unit(reader: _Reader, column: str, register: str, figure: Decimal, unit: str) -> list[list[Any]]:
+def unit_named(text: str) -> str:
+    """A unit as it is spelled here; one that is not known stays as it stands."""
+    return _UNIT_WORDS.get(text.strip().lower().replace("³", "3"), text.strip())
+
+
+def _in_unit(reader: Reader, column: str, register: str, figure: Decimal, unit: str) -> list[list[Any]]:
     """The figure in a unit that its register is counted in; a unit that isn't said is the register's own."""
     own = REGISTERS[register].unit
-    named = _UNIT_WORDS.get(unit.strip().lower().replace("³", "3"), unit.strip()) or own
+    named = unit_named(unit) or own
     fits = named == own or (named in UNITS and (UNITS[named][0] == own or not own))
     if not fits:
         reader.fault(
@@ -175,14 +184,16 @@ def _in_unit(reader: _Reader, column: str, register: str, figure: Decimal, unit:
     return [[register, str(figure), named, 0]]
 
 
-def _figure(text: str, rules: Rules) -> Decimal:
+def one_figure(text: str, rules: Rules) -> Decimal:
+    """What a meter shows. Raises CellError."""
     figure = cells.number(text, rules.decimal)
     if not 0 <= figure < _LARGEST:
         raise CellError(N_("“%(text)s” is no figure of a meter."), text=text[:40])
     return figure
 
 
-def _register(text: str) -> str:
+def register_named(text: str) -> str:
+    """The register that a cell names. Raises CellError."""
     bare = text.strip()
     found = {"A+": "electricity_import_kwh", "A-": "electricity_export_kwh"}.get(bare) or _REGISTER_WORDS.get(
         normal(bare)

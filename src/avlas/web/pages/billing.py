@@ -150,7 +150,7 @@ def _lines(month: Basis, rows: list[int]) -> list[Line]:
                 BY_CODE[code].unit,
                 (name, str(title), tone),
                 use_marks(int(used.marks[row])),
-                _why(why[row]) if row in why else [],
+                gap_words(why[row]) if row in why else [],
                 guess,
                 str(METHODS[guess.method]) if guess else "",
             )
@@ -158,7 +158,7 @@ def _lines(month: Basis, rows: list[int]) -> list[Line]:
     return told
 
 
-def _why(gap: Gap) -> list[str]:
+def gap_words(gap: Gap) -> list[str]:
     """Why an amount is missing, in words."""
     said = []
     if gap.backwards:

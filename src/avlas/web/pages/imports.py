@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 TONES: Final[dict[str, str]] = {
     ImportStatus.COLUMNS: "warn", ImportStatus.CHECK: "accent", ImportStatus.CHECKED: "warn",
     ImportStatus.TAKE_IN: "accent", ImportStatus.DONE: "good", ImportStatus.UNDO: "accent",
-    ImportStatus.UNDONE: "", ImportStatus.FAILED: "bad",
+    ImportStatus.UNDONE: "", ImportStatus.FAILED: "bad", ImportStatus.COMPARED: "good",
 }  # fmt: skip
 VERDICTS: Final[dict[str, tuple[Verdict, Promise, str]]] = {
     "new": (Verdict.NEW, gettext_lazy("New rows"), "good"),
@@ -176,6 +176,8 @@ def one(request: PageRequest, pk: int) -> HttpResponse:
     own = find(request, Import, pk)
     if own.status == ImportStatus.COLUMNS and not own.told:
         return redirect("import_columns", own.pk)
+    if own.status == ImportStatus.COMPARED:
+        return redirect("import_compare", own.pk)
     staged = ImportRow.objects.filter(of=own)
     show = request.GET.get("show", "")
     if show not in VERDICTS or not own.counts.get(show):
@@ -303,7 +305,9 @@ def undo(request: PageRequest, pk: int) -> HttpResponse:
 def throw_away(request: PageRequest, pk: int) -> HttpResponse:
     """Forget an import of which nothing was taken in."""
     own = find(request, Import, pk)
-    if request.method == "POST" and own.status in (ImportStatus.COLUMNS, ImportStatus.CHECKED):
+    if request.method == "POST" and own.status in (
+        ImportStatus.COLUMNS, ImportStatus.CHECKED, ImportStatus.COMPARED,
+    ):  # fmt: skip
         work.throw_away(own)
         messages.success(
             request, _("%(name)s is thrown away; nothing of it was taken in.") % {"name": own.name}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,7 +144,7 @@ class ColumnsForm(forms.Form):
         self.table = table
         if table.typed:
             del self.fields["decimal"]
-        if kind == ImportKind.READINGS:
+        if kind != ImportKind.REGISTER:
             for name in ("medium", "since", "system", "existing"):
                 del self.fields[name]
         samples = table.sample(60)
@@ -223,7 +223,7 @@ def columns(request: PageRequest, pk: int) -> HttpResponse:
     """Show how the file is read and what its columns are taken for; then have it checked."""
     own = find(request, Import, pk)
     if (
-        own.status not in (ImportStatus.COLUMNS, ImportStatus.CHECKED)
+        own.status not in (ImportStatus.COLUMNS, ImportStatus.CHECKED, ImportStatus.COMPARED)
         or not ImportFile.objects.filter(of=own).exists()
     ):
         return redirect("import_one", own.pk)
@@ -252,7 +252,10 @@ def columns(request: PageRequest, pk: int) -> HttpResponse:
         said = form.settings(table.how)
         with transaction.atomic():
             mapping = _saved(request, own.kind, form.cleaned_data["save_as"].strip(), said)
-            if Import.objects.filter(pk=own.pk, status=own.status).update(
+            if own.kind == ImportKind.MONTH:
+                _compare(own, said, mapping)
+                record(request, "imports.compared", target=own.name, detail={"import": own.pk})
+            elif Import.objects.filter(pk=own.pk, status=own.status).update(
                 settings=said.packed(), status=ImportStatus.CHECK, by=request.user, told={}, counts={}, progress_done=0,
                 progress_total=0, **({"mapping": mapping} if mapping else {}),
             ):  # fmt: skip
@@ -264,6 +267,18 @@ def columns(request: PageRequest, pk: int) -> HttpResponse:
         "encoding": ENCODING_NAMES.get(table.how.encoding, ""), "size": formats.number(own.size / 1e6, 1),
     }  # fmt: skip
     return render(request, "imports/columns.html", context, status=422 if form.errors or how.errors else 200)
+
+
+def _compare(own: Import, said: Settings, mapping: ImportMapping | None) -> None:
+    """A month is only looked at: nothing waits for the worker. Its file is kept as long as one that was taken in."""
+    own.settings, own.status, own.told, own.done_at = (
+        said.packed(),
+        ImportStatus.COMPARED,
+        {},
+        datetime.now(UTC),
+    )
+    own.mapping = mapping or own.mapping
+    own.save(update_fields=["settings", "status", "told", "done_at", "mapping"])
 
 
 def _unreadable(table: Sheet) -> bool:
