@@ -70,4 +70,4 @@ def test_a_page_lives_in_a_browser(server, north, page, sign_in):
     expect(page.locator("#list")).to_contain_text("98\N{NO-BREAK SPACE}765", timeout=patience)
 
     client.logout()  # elsewhere: what the screen shows is no longer for whoever sits there
-    expect(page.get_by_role("button", name="Logga in")).to_be_visible(timeout=patience)
+    expect(page.get_by_role("button", name="Logga in", exact=True)).to_be_visible(timeout=patience)
