@@ -59,6 +59,8 @@ def every_address(north) -> list[str]:
              "exports", "export_add", "receipts", "places", "place_add",
              "heat_report", "heat_levels", "consumption_report", "compare", "water_loss", "saved_reports", "report_save",
              "notifications", "notification_add", "sms_settings", "alerts", "alert_limit",
+             "priority_meters", "imports", "import_add", "valve_list", "valve_rules", "old_readings", "consumption_report_map",
+             "billing", "billing_trial", "billing_corrections", "own_sessions", "second_factor", "passkey_add",
              "account_change_password", "account_logout"]  # fmt: skip
     found = [reverse(name) for name in names]
     found += [reverse(name, args=[meter.pk]) for meter in north.meters for name in ("meter", "meter_case")]
@@ -76,7 +78,16 @@ def every_address(north) -> list[str]:
     found += [reverse(name) for name in ("meter_add", "meter_stock", "meter_revisions", "revision_periods")]
     found += [
         reverse(name, args=[north.meters[0].pk])
-        for name in ("meter_edit", "meter_delete", "meter_install", "meter_take_down")
+        for name in (
+            "meter_edit",
+            "meter_delete",
+            "meter_install",
+            "meter_take_down",
+            "meter_valve",
+            "meter_photos",
+            "meter_inputs",
+            "meter_report_send",
+        )
     ]
     found.append(reverse("meter_install", args=[north.meters[1].pk]) + "?q=Nordby")
     found += [reverse("heard_one", args=[stranger.pk]), reverse("meter_telegrams", args=[north.meters[0].pk])]

@@ -56,6 +56,7 @@ SECTIONS = (
                 (
                     "meter",
                     "meter_readings",
+                    "meters_act",
                     "meter_telegrams",
                     "meter_telegram",
                     "meter_let_in",

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.http import FileResponse, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from avlas.meters import groups
 from avlas.system.models import Permission
@@ -72,7 +73,9 @@ def _said_of(request: PageRequest, one: ExportTemplate) -> str:
     except BadLayout as problem:
         return str(problem)
     group = groups.title(request.utility.pk, layout.group)
-    return _("%(group)s, %(count)d columns") % {"group": group, "count": len(layout.columns)}
+    count = len(layout.columns)
+    said = ngettext("%(group)s, %(count)d column", "%(group)s, %(count)d columns", count)
+    return said % {"group": group, "count": count}
 
 
 @page(view=_MAY, change=_MAY)

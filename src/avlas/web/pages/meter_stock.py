@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from avlas.meters import revision
 from avlas.meters.models import Group, GroupMember, Installation, Meter, MeteringPoint
@@ -95,9 +95,12 @@ def revisions(request: PageRequest) -> HttpResponse:
     found = revision.due_by(request.utility.pk, by).order_by("manufactured_year", "revision_due", "serial")
     if request.method == "POST":
         group, count = _as_group(request, found, by)
-        messages.success(
-            request, _("%(n)d meters are in the group “%(name)s” now.") % {"n": count, "name": group}
+        said = ngettext(
+            "%(n)d meter is in the group “%(name)s” now.",
+            "%(n)d meters are in the group “%(name)s” now.",
+            count,
         )
+        messages.success(request, said % {"n": count, "name": group})
         return redirect("meter_revisions")
     wanted = asked(request.GET, columns=(), sorts=(), default="")
     pages = Pages(found.count(), wanted.page)

@@ -1,11 +1,18 @@
-// The switch between light and dark, menus that close again, rows that lead somewhere, lists that answer while
-// one types. Every one of these also works without this file, only with one click more.
+// The switch between light and dark, the tab in sight, menus that close again, rows that lead somewhere, lists that
+// answer while one types. Every one of these also works without this file, only with one click more.
 
 const root = document.documentElement;
 
 function isDark() {
   const wanted = root.dataset.theme;
   return wanted === "dark" || (wanted === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+}
+
+// On a narrow screen the tabs are wider than it: the one that is open stands in sight.
+const tab = document.querySelector(".tabs a[aria-current]");
+if (tab) {
+  const row = tab.parentElement;
+  row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
 }
 
 document.addEventListener("submit", (event) => {
