@@ -76,8 +76,6 @@ CHANGE: Final[dict[str, set[str]]] = {
     "device_and_customer_management": (
         LOOK["device_and_customer_management"] | {"exchange", "meter_case", "alert"}
     )
-    - {"photo", "valve_list", "imports", "import_one", "import_refused"},
-    "device_and_customer_management": (LOOK["device_and_customer_management"] | {"exchange", "meter_case"})
     - {
         "photo",
         "valve_list",
