@@ -18,6 +18,8 @@ from avlas.transfer.places.https import Https
 from avlas.transfer.places.road import PlaceError, checked_name, fitting
 from avlas.transfer.places.sftp import Sftp
 
+pytestmark = pytest.mark.one_database
+
 CONTENT = "Kund;Värde\r\nÅsa Öberg;1234,5\r\n".encode("cp1252") * 20_000  # more than one block
 
 

@@ -12,6 +12,8 @@ from avlas.web import signin_link
 
 from .conftest import PASSWORD
 
+pytestmark = pytest.mark.one_database
+
 LOGIN = "/account/sign-in/"
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def watched(page: Page) -> Iterator[Page]:

@@ -10,6 +10,8 @@ from django.urls import reverse
 from avlas.meters.models import Collector, ReceiverHour
 from avlas.operation.check import everything, work
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def who_runs_it(north, sign_in):

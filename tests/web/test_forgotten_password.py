@@ -14,6 +14,8 @@ from django.urls import reverse
 from avlas.notify.sending import send_one
 from avlas.system.models import AuditEvent, Delivery, MailServer, User
 
+pytestmark = pytest.mark.one_database
+
 FORGOTTEN = "/account/forgotten/"
 NEW = "fyra helt nya ord"
 

@@ -13,6 +13,8 @@ from avlas.meters.models import Collector, Reading, Telegram
 from avlas.simulate import frames, optical, receivers, samples
 from avlas.system.models import AuditEvent
 
+pytestmark = pytest.mark.one_database
+
 
 def recording(sender, count=3):
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=9)

@@ -13,6 +13,8 @@ from avlas.system import jobs, outbox
 from avlas.system.job_kind import JobFailed, Kind, Parameter
 from avlas.system.models import AuditEvent, Delivery, Job, JobRun, MailServer, RunStatus, Webhook
 
+pytestmark = pytest.mark.one_database
+
 FORM = {
     "name": "Nattexport",
     "pattern": "daily",

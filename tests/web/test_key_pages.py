@@ -10,6 +10,8 @@ from avlas.meters.models import Key, MeterState, Reading, State
 from avlas.simulate.kem import KemMeter, kem_file
 from avlas.system.models import AuditEvent
 
+pytestmark = pytest.mark.one_database
+
 PASSWORD = "Hemligt-2026"
 
 

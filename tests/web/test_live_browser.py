@@ -20,6 +20,8 @@ from avlas.meters.models import Collector
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.one_database
+
 PATIENCE = 60
 
 

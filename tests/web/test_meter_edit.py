@@ -23,6 +23,8 @@ from avlas.meters.models import (
 )
 from avlas.system.models import AuditEvent
 
+pytestmark = pytest.mark.one_database
+
 MASTER = {
     "manufacturer": "kam", "serial": "87654321", "model": "MULTICAL 403", "medium": "heat", "qp_m3h": "1,5",
     "mounted_in": "return", "litres_per_pulse": "", "accuracy_class": "2", "manufactured_year": "2019",

@@ -9,7 +9,7 @@ from tests.notify.conftest import free_port
 from avlas.system.models import AuditEvent, MqttOut
 from avlas.system.mqtt_out import open_password
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 FORM = {"active": "on", "host": "broker.example", "port": "8883", "tls": "on", "user": "avlas", "password": "hemligt",
         "topic_prefix": "avlas", "discovery": ""}  # fmt: skip
 

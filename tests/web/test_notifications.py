@@ -13,6 +13,8 @@ from avlas.system import outbox, sms_gateway
 from avlas.system.models import AuditEvent, Delivery, DeliveryStatus, SmsGateway, Webhook
 from avlas.system.told import told
 
+pytestmark = pytest.mark.one_database
+
 FORM = {
     "recipient": "address", "road": "mail", "address": "jour@nordby.example", "language": "sv", "active": "on",
     "group": "all", "info_codes": "on", "severity": "2", "immediately": "on", "time_zone": "Europe/Stockholm",

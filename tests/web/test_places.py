@@ -11,6 +11,8 @@ from avlas.system.models import AuditEvent, Delivery, KeptSecret, MailServer
 from avlas.transfer.models import Place
 from avlas.transfer.places import sftp as sftp_module
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def root(tmp_path):

@@ -14,6 +14,8 @@ from avlas.simulate.usb_receivers import Cul
 from avlas.system.models import AuditEvent
 from avlas.web import formats
 
+pytestmark = pytest.mark.one_database
+
 ADD = {"name": "Skolan", "driver": "im871a", "where": "/dev/ttyUSB7", "link_mode": "c1t1"}
 
 

@@ -15,6 +15,8 @@ from avlas.system.models import AuditEvent
 
 from .conftest import PASSWORD
 
+pytestmark = pytest.mark.one_database
+
 LOGIN = "/account/sign-in/"
 ASK = "/account/second-factor/ask/"
 

@@ -15,6 +15,8 @@ from avlas.web import computers
 
 from .conftest import PASSWORD
 
+pytestmark = pytest.mark.one_database
+
 LOGIN = "/account/sign-in/"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
 

@@ -14,6 +14,8 @@ from avlas.system.models import AuditEvent, OutsideIdentity, User
 from .openid_provider import CLIENT, SECRET, OpenIdProvider
 from .test_second_factor import turned_on
 
+pytestmark = pytest.mark.one_database
+
 THERE, LOGIN = reverse("single_sign_on"), reverse("account_login")
 
 

@@ -16,6 +16,8 @@ from avlas.system.models import AuditEvent
 
 from .asking import Forms
 
+pytestmark = pytest.mark.one_database
+
 ADDRESS = reverse("utility_settings")
 
 

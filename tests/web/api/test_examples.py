@@ -10,6 +10,8 @@ import pytest
 
 from avlas.meters.models import Exchange, ValveRequest
 
+pytestmark = pytest.mark.one_database
+
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 

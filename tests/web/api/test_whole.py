@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from avlas.meters.models import Meter
 from avlas.web.api.routes import api
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
 EXAMPLES = 3
 FEW = settings(
     max_examples=EXAMPLES,
