@@ -11,7 +11,7 @@ import pytest
 
 from avlas.operation import archive
 
-JOBS_OWN = {"system_job", "system_jobrun", "system_jobline", "system_auditevent"}
+JOBS_OWN = {"notify_watch", "system_job", "system_jobrun", "system_jobline", "system_auditevent"}
 
 GUARDED = """
 import django; django.setup()

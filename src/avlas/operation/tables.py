@@ -15,7 +15,7 @@ import struct
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection
@@ -40,6 +40,7 @@ _KINDS: Final = {
     "EmailField": "text",
     "DateTimeField": "time",
     "DateField": "date",
+    "TimeField": "clock",
     "FloatField": "float",
     "BooleanField": "bool",
     "JSONField": "json",
@@ -237,6 +238,7 @@ def _plain_json(value: Any) -> Any:
 _OUT: Final[dict[str, Callable[[Any], Any]]] = {
     "time": _time_out,
     "date": lambda value: value.isoformat() if isinstance(value, date) else value,
+    "clock": lambda value: value.isoformat() if isinstance(value, time) else value,
     "float": float,
     "single": _single,
     "bool": bool,
@@ -262,6 +264,7 @@ _IN: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
     "postgresql": {
         "time": datetime.fromisoformat,
         "date": date.fromisoformat,
+        "clock": time.fromisoformat,
         "json": _json_in,
         "bytes": base64.b64decode,
         "uuid": uuid.UUID,
