@@ -189,6 +189,10 @@ class Ftps:
         where = self._where
         try:
             yield
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as problem:
+            raise PlaceError(
+                gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where, lost=True
+            ) from problem
         except ssl.SSLError as problem:
             raise tls.refusal(problem, self._host, self._port, self._pinned) from problem
         except TimeoutError as problem:
