@@ -69,27 +69,26 @@ class Basis:
     @property
     def amounts(self) -> np.ndarray:
         """Those of all rows."""
-        stacked = np.stack([self.found.used.amount[code] for code in REGISTERS])
-        return np.take_along_axis(stacked, self.main[None, :], 0)[0] if len(self.main) else np.zeros(0)
+        return _amounts(self.found, self.main)
 
 
 def basis(members: Members, start: datetime, end: datetime, now: datetime | None = None) -> Basis:
     """Give the basis for billing a month (aware moments; end not counted)."""
     found = period_use(members, REGISTERS, start, end, now)
     main = np.array([_main_register(found, row) for row in range(len(found.who))], np.int64)
-    known = (
-        ~np.isnan(
-            np.take_along_axis(np.stack([found.used.amount[code] for code in REGISTERS]), main[None, :], 0)[0]
-        )
-        if len(main)
-        else np.zeros(0, bool)
-    )
     marks = found.used.marks
     state = np.full(len(main), COMPLETE)
     state[(marks & _ESTIMATED) != 0] = ESTIMATED
     state[(marks & _DOUBTFUL) != 0] = DOUBTFUL
-    state[~known] = MISSING
+    state[np.isnan(_amounts(found, main))] = MISSING
     return Basis(start, end, found, state, main)
+
+
+def _amounts(found: PeriodUse, main: np.ndarray) -> np.ndarray:
+    """Of each row the amount of the register at its place in REGISTERS; NaN: not known."""
+    stacked = np.stack([found.used.amount[code] for code in REGISTERS])
+    picked: np.ndarray = np.take_along_axis(stacked, main[None, :], 0)[0]
+    return picked
 
 
 def _main_register(found: PeriodUse, row: int) -> int:
