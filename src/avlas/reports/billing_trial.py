@@ -7,14 +7,13 @@ before), changed as the use of all others of its kind has changed since.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from avlas.meters.models import InfoEvent, Occupancy
+from avlas.meters.retention import month_of, months_before
 from avlas.reports.billing import REGISTERS, basis
-from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.calc.expected_use import expected
 
 if TYPE_CHECKING:
@@ -118,11 +117,7 @@ def _of_same_rows(month: Basis, other: Basis) -> np.ndarray:
 
 def _months_before(moment: datetime, months: int) -> datetime:
     """The first moment of a month (standard time) so many months earlier."""
-    first = (moment + timedelta(hours=12)).astimezone(STANDARD_TIME)
-    number = first.year * 12 + first.month - 1 - months
-    return first.replace(
-        year=number // 12, month=number % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0
-    )
+    return months_before(month_of(moment).first, months)
 
 
 def _unit(code: str) -> str:
