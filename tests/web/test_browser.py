@@ -287,8 +287,10 @@ def test_pointing_at_an_explanation_lights_its_bytes(signed_in, site, north):
 
 def test_by_keyboard_alone(watched, site, north):
     watched.goto(f"{site}/meters/")
-    watched.keyboard.type(north.superuser.email)  # the field has the focus from the start
+    expect(watched.locator("#id_login")).to_be_focused()  # from the start, once the page is drawn
+    watched.keyboard.type(north.superuser.email)
     watched.keyboard.press("Tab")
+    expect(watched.locator("#id_password")).to_be_focused()
     watched.keyboard.type(PASSWORD)
     watched.keyboard.press("Enter")
     expect(watched.get_by_role("heading", level=1)).to_have_text("Mätare")
