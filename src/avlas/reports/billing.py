@@ -53,7 +53,8 @@ _NEVER_BILLED: Final = (
 )  # fmt: skip
 """Media (families.MEDIA) of devices that count nothing anybody pays for."""
 _BILLED: Final = (
-    f"m.medium NOT IN ({', '.join(['%s'] * len(_NEVER_BILLED))}) AND (EXISTS (SELECT 1 FROM meters_installation b WHERE b.meter_id = m.id)"
+    f"m.medium NOT IN ({', '.join(['%s'] * len(_NEVER_BILLED))})"
+    " AND (EXISTS (SELECT 1 FROM meters_installation b WHERE b.meter_id = m.id)"
     " OR EXISTS (SELECT 1 FROM reading r WHERE r.meter_id = m.id))"
 )
 _DAY: Final = 86400
