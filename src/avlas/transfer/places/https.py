@@ -220,7 +220,9 @@ class Https:
                 inner = inner.__context__
             if isinstance(inner, ssl.SSLError):
                 raise tls.refusal(inner, self._host, self._port, self._pinned) from problem
-            raise PlaceError(gettext_noop("No connection to %(host)s:%(port)s: nothing answers there."), **where) from problem
+            raise PlaceError(
+                gettext_noop("No connection to %(host)s:%(port)s: nothing answers there."), **where
+            ) from problem
         except httpx.HTTPError as problem:
             raise PlaceError(
                 gettext_noop("The connection to %(host)s:%(port)s was lost half-way."), **where, lost=True

@@ -23,7 +23,10 @@ _LONGEST = timedelta(days=93)
 
 
 class CollectorOut(Schema):
-    """Whatever brings telegrams. ``status``: stopped, starting, running, waiting or failed; ``status_text``: in words."""
+    """Whatever brings telegrams.
+
+    ``status``: stopped, starting, running, waiting or failed; ``status_text``: the same in words.
+    """
 
     id: int
     name: str
