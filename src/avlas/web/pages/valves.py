@@ -21,7 +21,7 @@ from avlas.meters.valve_requests import Held
 from avlas.meters.valve_rules import DISCONNECT, REASONS, STEPS, WISHES
 from avlas.system.models import Permission
 from avlas.web.pages.access import PageRequest, find, page, record, rows
-from avlas.web.pages.fields import FloatNumberField, date_field
+from avlas.web.pages.fields import FloatNumberField, date_field, needed
 from avlas.web.pages.meter_edit import MANAGE, who
 from avlas.web.valve_words import NO_ROAD, why_held
 
@@ -61,10 +61,11 @@ class AskForm(forms.Form):
 
     def __init__(self, *args: Any, medium: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        needed(self.fields["reason"])
         for name, step in STEPS.items():
             source = step.source(medium)
             help_text = format_lazy("{} {}.", step.help, source) if source else step.help
-            self.fields[name] = date_field(label=step.title, required=False, help_text=help_text)
+            self.fields[name] = needed(date_field(label=step.title, required=False, help_text=help_text))
 
     @property
     def step_fields(self) -> list[forms.BoundField]:
