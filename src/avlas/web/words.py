@@ -81,7 +81,7 @@ def medium(value: str) -> str:
 
 
 MARKS: Final[dict[str, Promise]] = {
-    "incomplete": _("not over yet"),
+    "incomplete": _("incomplete"),
     "estimated": _("estimated and approved"),
     "interpolated": _("interpolated at its ends"),
     "exchange": _("meter exchange"),
