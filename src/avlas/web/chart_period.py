@@ -151,6 +151,12 @@ def asked_period(query: Mapping[str, str], today: date) -> Period:
     return Period(unit, first)
 
 
+def is_wrong_way(query: Mapping[str, str]) -> bool:
+    """Whether an address asks for days that end before they begin."""
+    first, last = _day(query.get("from", "")), _day(query.get("to", ""))
+    return first is not None and last is not None and last < first
+
+
 def partners(rows: Sequence[Row], others: Sequence[Row], unit: Unit, kind: str) -> list[Row | None]:
     """For each interval the one beside it: of the same date a year before, or in the period before it."""
     if kind != LAST_YEAR:
