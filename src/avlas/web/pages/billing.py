@@ -366,10 +366,11 @@ def _tried(tried: Trial, rows: list[int], choice: _Choice) -> list[Tried]:
         code = REGISTERS[tried.month.main[row]]
         shown = choice.shown(code, int(used.decimals[code][row]))
         expected = float(tried.expected[row])
-        parts = (tried.amount[row], tried.before[row], expected, tried.difference[row])
         told.append(
             Tried(
-                tried.month.found.who[row], *(shown.figure(float(one)) for one in parts),
+                tried.month.found.who[row],
+                shown.figure(float(tried.amount[row])), shown.figure(float(tried.before[row])),
+                shown.figure(expected), shown.figure(float(tried.difference[row])),
                 100 * float(tried.difference[row]) / expected if expected else None,
                 shown.decimals, choice.shown(code, 0).decimals, shown.unit, bool(tried.from_last_year[row]),
                 use_marks(int(used.marks[row])), [str(REASONS[one]) for one in sorted(why[row])],
