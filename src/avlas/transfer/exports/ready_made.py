@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext_lazy as _
 
+from avlas.meters.entered import ENTERABLE
 from avlas.transfer.exports.layout import EXCEL, FIXED, STANDARD, Column, Layout
 
 if TYPE_CHECKING:
@@ -94,6 +95,31 @@ READY_MADE: Final = {
                 interval="hour",
                 guard=False,
                 file_name="timvarden_{from}_{to}.csv",
+            ),
+        ),
+        ReadyMade(
+            "avlas",
+            _("For another Avläs"),
+            _("Every day's counters, each with its unit; the readings' import takes the file in as it is."),
+            Layout(
+                columns=(
+                    Column("serial", "serial"),
+                    Column("manufacturer", "manufacturer"),
+                    Column("facility_id", "facility_id"),
+                    Column("row.to", "read_at"),
+                    *(
+                        column
+                        for code in ENTERABLE
+                        for column in (Column(f"{code}.end", code), Column(f"{code}.unit", f"{code}_unit"))
+                    ),
+                    Column("row.marks", "marks"),
+                ),
+                only_installed=False,
+                interval="day",
+                interpolate=False,
+                decimal=".",
+                date="yyyy-MM-dd HH:mmXXX",
+                file_name="avlas_{from}_{to}.csv",
             ),
         ),
         ReadyMade(
