@@ -78,7 +78,7 @@ READY_MADE: Final = {
         ReadyMade(
             "hours",
             _("Hourly values"),
-            _("One row an hour and meter: figure and use, for analysis and other programs."),
+            _("One row an hour and meter: figure, use and mean temperatures, flow and power, for analysis."),
             Layout(
                 columns=(
                     Column("serial", "Mätarnummer"),
@@ -88,8 +88,10 @@ READY_MADE: Final = {
                     Column("energy_heat_kwh.end", "Energi kWh", unit=STANDARD),
                     Column("energy_heat_kwh.use", "Förbrukning kWh", unit=STANDARD),
                     Column("volume_m3.use", "Volym m3", unit=STANDARD),
-                    Column("flow_temperature_c.end", "t1"),
-                    Column("return_temperature_c.end", "t2"),
+                    Column("flow_temperature_c.mean", "t1 medel"),
+                    Column("return_temperature_c.mean", "t2 medel"),
+                    Column("volume_flow_m3h.mean", "Flöde medel"),
+                    Column("power_kw.mean", "Effekt medel"),
                     Column("row.marks", "Märkning"),
                 ),
                 interval="hour",
