@@ -24,8 +24,8 @@ from avlas.web import live
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Future
-    from tempfile import SpooledTemporaryFile
     from types import FrameType
+    from typing import IO
 
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
@@ -110,7 +110,7 @@ class Handler(ASGIHandler):
             finally:
                 borrowed.give_back()
 
-    async def read_body(self, receive: Any) -> SpooledTemporaryFile[bytes]:
+    async def read_body(self, receive: Any) -> IO[bytes]:
         """Read what is sent, then take a thread: who sends slowly holds none."""
         body = await super().read_body(receive)
         await _borrowed.get().take()
