@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +23,7 @@ from avlas.reports.variables import BY_VARIABLE, chosen
 from avlas.transfer.exports import catalogue, values
 from avlas.transfer.exports.formatting import At, Number, zone_of
 from avlas.transfer.exports.layout import CONSTANT, PERIOD
+from avlas.transfer.exports.means import Intervals, Means, means
 from avlas.transfer.exports.spans import EDGES, Span, spans_of
 
 if TYPE_CHECKING:
@@ -117,6 +119,12 @@ class _Piece:
     span: Span
     moments: list[int]
     first: int  # place of its first moment
+    means: Means | None = None  # of its rows
+
+    @property
+    def edges(self) -> list[int]:
+        """Where its rows begin and end."""
+        return [self.span.start, *self.moments] if len(self.moments) == 1 else self.moments
 
 
 class _Maker:
@@ -126,6 +134,7 @@ class _Maker:
         self._layout, self._utility, self._cell_of, self._tally = layout, utility, cell_of, tally
         self._registers = catalogue.registers_of(layout.columns)
         self._number = {code: number for number, code in enumerate(self._registers)}
+        self._averaged = catalogue.averaged(layout.columns)
         self._variables = chosen(one.code for one in layout.columns)
         self._units = values.Units()
         self._how = {code: str(text) for code, text in HOW.items()}
@@ -157,12 +166,15 @@ class _Maker:
             if self._registers and at_once:
                 found = values.at_many(span.facts.meter.pk, np.array(moments, np.int64), self._registers)
                 may = np.full(len(moments), span.facts.meter.pk in network)
-                yield from self._of_pieces([_Piece(span, moments, 0)], self._ready(found, may), changes)
+                alone = [_Piece(span, moments, 0)]
+                self._average(alone)
+                yield from self._of_pieces(alone, self._ready(found, may), changes)
                 continue
             pieces.append(_Piece(span, moments, count))
             count += len(moments)
         if not pieces:
             return
+        self._average(pieces)
         shown = None
         if self._registers:
             ids = np.repeat(
@@ -186,6 +198,22 @@ class _Maker:
         self._units.learn(found.format_id)
         return values.Values(found, self._registers, interpolate=may)
 
+    def _average(self, pieces: Sequence[_Piece]) -> None:
+        """Give pieces the means of their rows."""
+        if not self._averaged:
+            return
+        rows = [
+            (one.span.facts.meter.pk, low, high, one.span.facts.meter.slot_seconds)
+            for one in pieces
+            for low, high in itertools.pairwise(one.edges)
+        ]
+        found = means(Intervals(*np.array(rows, np.int64).T), self._averaged)
+        first = 0
+        for one in pieces:
+            last = first + len(one.edges) - 1
+            one.means = Means(found.value[first:last], found.count[first:last])
+            first = last
+
     def _of_pieces(
         self, pieces: Sequence[_Piece], shown: values.Values | None, changes: dict[int, list[tuple[int, int]]]
     ) -> Iterator[list[Cell]]:
@@ -199,7 +227,7 @@ class _Maker:
                 low, high = (
                     (piece.span.start, moments[0]) if self._ends_only else (moments[step], moments[step + 1])
                 )
-                row = _Row(piece.span, low, high, piece.first + step, shown)
+                row = _Row(piece, low, high, step, shown)
                 row.after = row.before if self._ends_only else row.before + 1
                 tally.rows += 1
                 yield self._cells(row, fixed, changes)
@@ -229,8 +257,8 @@ class _Maker:
             found = catalogue.of_register(column.code)
             if found is not None:
                 cells[place] = self._of_register(row, column, *found)
-                figures |= found[1] in (catalogue.END, catalogue.START, catalogue.USE)
-                there |= cells[place] is not None
+                figures |= found[1] in (catalogue.END, catalogue.START, catalogue.USE, catalogue.MEAN)
+                there |= cells[place] is not None and found[1] != catalogue.MEAN_OF
             elif column.code.startswith("row."):
                 cells[place] = self._of_row(row, column.code, changes)
         if figures and not there:
@@ -258,6 +286,8 @@ class _Maker:
         return None
 
     def _of_register(self, row: _Row, column: Column, register: str, what: str) -> Cell:
+        if what in (catalogue.MEAN, catalogue.MEAN_OF):
+            return self._mean(row, column, register, what)
         number, shown = self._number[register], row.shown
         assert shown is not None
         place = row.before if what in (catalogue.START, catalogue.HOW_START) else row.after
@@ -292,6 +322,19 @@ class _Maker:
             row.marks.append(_("rolled over"))
         return values.figure(used, factor, decimals)
 
+    def _mean(self, row: _Row, column: Column, register: str, what: str) -> Cell:
+        """The mean of a momentary value over the row, marked, or of how many readings it is."""
+        number = self._averaged.index(register)
+        assert row.piece.means is not None
+        count = int(row.piece.means.count[row.step, number])
+        if what == catalogue.MEAN_OF:
+            return Number(count)
+        if not count:
+            return None
+        row.marks.append(_("mean"))
+        factor, _unit, decimals = values.shown_as(register, None, column.unit, column.decimals)
+        return values.figure(float(row.piece.means.value[row.step, number]), factor, decimals)
+
     def _note(self, row: _Row, how: int, quality: int) -> None:
         """Count and mark what is not measured or stands in doubt."""
         if how == INTERPOLATED:
@@ -308,11 +351,18 @@ class _Maker:
 class _Row:
     """One row on its way: its span and interval, the places of its values, and its marks."""
 
-    __slots__ = ("after", "before", "high", "low", "marks", "shown", "span")
+    __slots__ = ("after", "before", "high", "low", "marks", "piece", "shown", "span", "step")
 
-    def __init__(self, span: Span, low: int, high: int, before: int, shown: values.Values | None) -> None:
-        self.span, self.low, self.high, self.before, self.shown = span, low, high, before, shown
-        self.after = before
+    def __init__(self, piece: _Piece, low: int, high: int, step: int, shown: values.Values | None) -> None:
+        self.piece, self.span, self.low, self.high, self.step, self.shown = (
+            piece,
+            piece.span,
+            low,
+            high,
+            step,
+            shown,
+        )
+        self.before = self.after = piece.first + step
         self.marks: list[str] = []
 
 
