@@ -24,6 +24,7 @@ from avlas.reports.latest import latest
 from avlas.system.models import SmsGateway
 from avlas.web import formats
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.pages import list_files
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.fields import date_field
@@ -86,6 +87,8 @@ def customers(request: PageRequest) -> HttpResponse:
     found = holding(rows(request, Customer), ("number", "name", "email", "phone"), wanted.words)
     sign = "-" if wanted.descending else ""
     found = found.order_by(*(sign + name for name in SORTS[wanted.sort][1]), "pk")
+    if kind := list_files.asked_kind(request):
+        return list_files.customer_file(request, kind, found)
     pages = Pages(found.count(), wanted.page)
     shown = list(found[wanted.offset : wanted.offset + ROWS_PER_PAGE])
     here: dict[int, list[MeteringPoint]] = {}
