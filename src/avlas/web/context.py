@@ -142,7 +142,7 @@ SECTIONS = (
                 _("Exports"),
                 ("export_add", "export_edit", "export_make", "export_delete", "receipts", "receipt"),
             ),
-            Entry("import_file", _("Import a file"), needs=Permission.READING_MANAGEMENT),
+            Entry("import_file", _("Import telegrams"), needs=Permission.READING_MANAGEMENT),
             Entry("explain", _("Explain a telegram")),
             Entry("jobs", _("Jobs"), ("job", "job_run", "job_add", "job_edit", "job_delete")),
             Entry("messages", _("Messages"), ("message",), needs=Permission.SYSTEM_CONFIGURATION),

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext, ngettext_lazy
 from avlas.collect import texts as collect_texts
 from avlas.meters import doubts, revision
 from avlas.meters.directory import current_generation
-from avlas.meters.models import Case, Collector, Meter, MeterState
+from avlas.meters.models import Case, Collector, Meter, MeterState, ValveRequest
 from avlas.meters.receiver_silence import silent_receivers
 from avlas.notify.models import Alert
 from avlas.operation.check import everything
@@ -262,6 +262,18 @@ def _assigned_to_me(request: PageRequest) -> list[Todo]:
     return [Todo(text % {"n": formats.number(count)}, shown, _("Show them"), "user")]
 
 
+def _valves_to_approve(request: PageRequest) -> list[Todo]:
+    """What others have asked for and somebody else, such as this person, must approve."""
+    if Permission.DEVICE_AND_CUSTOMER_MANAGEMENT not in request.allowed:
+        return []
+    asked = rows(request, ValveRequest).filter(state=ValveRequest.ASKED)
+    count = asked.exclude(asked_by=request.user).count()
+    if not count:
+        return []
+    text = ngettext("%(n)s valve waits for your approval", "%(n)s valves wait for your approval", count)
+    return [Todo(text % {"n": formats.number(count)}, reverse("valve_list"), _("Look"))]
+
+
 def _slowly_changing(request: PageRequest) -> list[Todo]:
     """What takes time to find out and changes from day to day: looked at every few minutes, not with every page."""
     found = []
@@ -382,6 +394,7 @@ def _live(request: PageRequest) -> dict[str, Any]:
         + _undelivered(request, now)
         + _silent(receivers, silent)
         + _assigned_to_me(request)
+        + _valves_to_approve(request)
         + _of_meters(counts, request.allowed)
         + _slowly_changing(request),
         "receivers": receivers,
