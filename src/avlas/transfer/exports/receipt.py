@@ -40,10 +40,9 @@ class ReceiptState(models.TextChoices):
 class Receipt(models.Model):
     """One exported file: what it holds, who had it made, where it went.
 
-    ``borders`` is the zone in which its days begin (see ``layout.Layout``), "" while it isn't made.
-
-    ``key`` keeps the same export of a job from being made twice. ``again``: the same period of the same export had been
-    sent or downloaded before. ``handed_over_at`` is set just before the step after which the file is at its place.
+    ``key`` keeps the same export of a job from being made twice. ``borders``: in which zone its days begin (see
+    ``layout.Layout``), "" while it isn't made. ``again``: the same period of the same export had been sent or
+    downloaded before. ``handed_over_at`` is set just before the step after which the file is at its place.
     ``tally`` counts what was met (see ``rows.Tally``); ``told`` is why it was not sent.
     """
 
