@@ -140,7 +140,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "transfer.KeyFilePassword": "name",
         "transfer.KeyFileSeen": "name sha256 told",
         "transfer.ExportTemplate": "name note layout",
-        "transfer.Receipt": "key template_name state file_name sha256 tally place_name went_to told",
+        "transfer.Receipt": "key template_name borders state file_name sha256 tally place_name went_to told",
         "transfer.Place": "name kind host user pinned folder archive url method token_header tested",
         "system.WebhookFeed": "types place worker told",
     }.items()

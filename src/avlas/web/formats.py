@@ -6,7 +6,7 @@ active time zone unless told otherwise.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,15 @@ def day(value: date | None) -> str:
     if language() == "sv":
         return f"{value:%Y-%m-%d}"
     return f"{value.day}{HARD_SPACE}{_MONTHS['en'][value.month - 1][:3]}{HARD_SPACE}{value.year}"
+
+
+def period(start: datetime, end: datetime, zone: tzinfo) -> str:
+    """From when to when: whole days, the last one included, if it begins and ends at midnight in ``zone``."""
+    first, after = local(start, zone), local(end, zone)
+    if first.time() != time() or after.time() != time():
+        return f"{date_time_offset(start, zone)} – {date_time_offset(end, zone)}"
+    last = after.date() - timedelta(days=1)
+    return day(last) if first.date() == last else f"{day(first.date())} – {day(last)}"
 
 
 def long_day(value: date) -> str:
