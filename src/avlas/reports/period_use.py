@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,13 +15,13 @@ from avlas.decode.families import named
 from avlas.decode.registers import BY_CODE
 from avlas.meters import formats
 from avlas.meters.models import Installation, Quality
-from avlas.reports.calc.borders import borders
+from avlas.reports.calc.borders import STANDARD_TIME, borders, own_stamp
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, modulus
 from avlas.reports.calc.value_at import INTERPOLATED, NONE
 from avlas.reports.counters import AFTER, BEFORE, EXACTLY, HELD, Counters, Moments, counters_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 THERMAL: Final = ("heat", "cooling", "heat/cooling")
 
@@ -87,6 +87,19 @@ class Spans:
     end: np.ndarray
     start_else: np.ndarray  # see counters.Moments.else_take
     end_else: np.ndarray
+    stamps: Mapping[int, int] = field(default_factory=dict)  # see counters.counters_at; not of days
+
+    def counters(self, registers: Sequence[str]) -> Counters:
+        """The ``registers`` at all starts, and then at all ends."""
+        return counters_at(
+            Moments(
+                np.concatenate([self.meter_id, self.meter_id]),
+                np.concatenate([self.start, self.end]),
+                np.concatenate([self.start_else, self.end_else]),
+            ),
+            registers,
+            self.stamps,
+        )
 
     def of_rows(self, rows: np.ndarray) -> Spans:
         """Those of some rows only."""
@@ -118,19 +131,8 @@ class Spans:
         return Spans(*np.array(pieces, np.int64).reshape(-1, 6).T)
 
     def _picked(self, which: np.ndarray) -> Spans:
-        return Spans(
-            *(
-                part[which]
-                for part in (
-                    self.row,
-                    self.meter_id,
-                    self.start,
-                    self.end,
-                    self.start_else,
-                    self.end_else,
-                )
-            )
-        )
+        parts = ("row", "meter_id", "start", "end", "start_else", "end_else")
+        return replace(self, **{name: getattr(self, name)[which] for name in parts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,32 +155,39 @@ class PeriodUse:
 
 
 def period_use(
-    members: Members, registers: Sequence[str], start: datetime, end: datetime, now: datetime | None = None
+    members: Members,
+    registers: Sequence[str],
+    start: datetime,
+    end: datetime,
+    now: datetime | None = None,
+    zone: tzinfo = STANDARD_TIME,
 ) -> PeriodUse:
     """Give the use of the ``registers`` (codes of counters) from ``start`` to ``end`` (aware).
 
-    A period that has not ended is counted to each meter's newest reading. Raises ValueError for an empty period.
+    ``zone``: in which days begin; where a month does, the meters' own values of it come first, though they keep
+    standard time. A period that has not ended is counted to each meter's newest reading. Raises ValueError for an empty
+    period.
     """
     if end <= start:
         raise ValueError(f"the period ends ({end}) before it begins ({start})")
     now = now or datetime.now(UTC)
     running = end > now
     who, spans = _rows_of(members, start, min(end, max(now, start)), BEFORE if running else EXACTLY)
+    spans = replace(spans, stamps=own_stamps(start, end, zone))
     families = dict({(one.meter_id, one.family) for one in who})
     return PeriodUse(who, spans, used(spans, len(who), registers, families))
+
+
+def own_stamps(start: datetime, end: datetime, zone: tzinfo) -> dict[int, int]:
+    """When the meters' own values of a period's ends stand, where that is at other moments (seconds UTC)."""
+    stamps = {moment: own_stamp(moment, zone) for moment in (start, end)}
+    return {int(moment.timestamp()): int(own.timestamp()) for moment, own in stamps.items() if own != moment}
 
 
 def used(spans: Spans, rows: int, registers: Sequence[str], families: dict[int, str]) -> Used:
     """Give what the ``rows`` used over their ``spans``. ``families``: of the meters, for their registers' digits."""
     count = len(spans.row)
-    found = counters_at(
-        Moments(
-            np.concatenate([spans.meter_id, spans.meter_id]),
-            np.concatenate([spans.start, spans.end]),
-            np.concatenate([spans.start_else, spans.end_else]),
-        ),
-        registers,
-    )
+    found = spans.counters(registers)
     specs = formats.specs(set(np.unique(found.format_id).tolist()) - {0})
     marks = np.zeros(count, np.int64)
     quality = found.quality[:count] | found.quality[count:]
@@ -263,9 +272,9 @@ def _decimals_of(code: str) -> Callable[[str], float]:
     return decimals
 
 
-def day_borders(start: datetime, end: datetime) -> np.ndarray:
-    """The days' borders (standard time) from ``start`` to ``end`` in whole seconds UTC."""
-    return np.array([int(moment.timestamp()) for moment in borders("day", start, end)], np.int64)
+def day_borders(start: datetime, end: datetime, zone: tzinfo) -> np.ndarray:
+    """The days' borders in ``zone`` from ``start`` to ``end`` in whole seconds UTC."""
+    return np.array([int(moment.timestamp()) for moment in borders("day", start, end, zone)], np.int64)
 
 
 # whose rows there are
