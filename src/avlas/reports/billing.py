@@ -87,7 +87,7 @@ def basis(
 ) -> Basis:
     """Give the basis for billing a month (aware moments; end not counted; months begin in ``zone``)."""
     found = period_use(members, REGISTERS, start, end, now, zone)
-    main = np.array([_main_register(found, row) for row in range(len(found.who))], np.int64)
+    main = _main_registers(found)
     marks = found.used.marks
     state = np.full(len(main), COMPLETE)
     state[(marks & _ESTIMATED) != 0] = ESTIMATED
@@ -103,12 +103,18 @@ def _amounts(found: PeriodUse, main: np.ndarray) -> np.ndarray:
     return picked
 
 
-def _main_register(found: PeriodUse, row: int) -> int:
-    """Of what the medium bills the first that has an amount; the first of all when none has."""
-    wanted = [
-        REGISTERS.index(code) for code in entered.registers_of(found.who[row].medium) if code in REGISTERS
-    ]
-    return next((one for one in wanted if not np.isnan(found.used.amount[REGISTERS[one]][row])), wanted[0])
+def _main_registers(found: PeriodUse) -> np.ndarray:
+    """Of what each row's medium bills the first that has an amount; the first of all when none has."""
+    known = [~np.isnan(found.used.amount[code]) for code in REGISTERS]
+    media, of_row = np.unique(np.array([one.medium for one in found.who], str), return_inverse=True)
+    main = np.zeros(len(of_row), np.int64)
+    for number, medium in enumerate(media.tolist()):
+        mine = of_row == number
+        wanted = [REGISTERS.index(code) for code in entered.registers_of(medium) if code in REGISTERS]
+        main[mine] = wanted[0]
+        for one in reversed(wanted):
+            main[mine & known[one]] = one
+    return main
 
 
 # why something is missing, and what could stand there

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from avlas.meters.models import InfoEvent, Occupancy
-from avlas.reports.billing import REGISTERS, basis
+from avlas.reports.billing import REGISTERS
 from avlas.reports.calc.borders import beginning_of, months_later
 from avlas.reports.calc.expected_use import expected
+from avlas.reports.period_use import period_use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, tzinfo
 
     from avlas.reports.billing import Basis
-    from avlas.reports.period_use import Members
+    from avlas.reports.period_use import Members, PeriodUse
 
 MOVED, INFO_CODE, NOTHING, ALWAYS_ZERO = "moved", "info_code", "nothing", "always_zero"
 """Reasons beside the marks of an amount: somebody moved, the meter reported something, nothing was used, as before."""
@@ -65,9 +66,9 @@ def trial(members: Members, month: Basis) -> Trial:
         return _months_before(moment, months, month.zone)
 
     start = month.start
-    last_month = basis(members, months_before(start, 1), start, zone=month.zone)
+    last_month = _used(members, months_before(start, 1), start, month.zone)
     year_end = max(months_before(month.end, 12), months_before(start, 11))  # of days: their whole month
-    last_year = basis(members, months_before(start, 12), year_end, zone=month.zone)
+    last_year = _used(members, months_before(start, 12), year_end, month.zone)
     amount = month.amounts
     before, year = (_of_same_rows(month, other) for other in (last_month, last_year))
     by_year, by_month = (expected(amount, earlier, month.main) for earlier in (year, before))
@@ -107,14 +108,19 @@ def reasons(tried: Trial, rows: Sequence[int]) -> dict[int, set[str]]:
     return told
 
 
-def _of_same_rows(month: Basis, other: Basis) -> np.ndarray:
+def _used(members: Members, start: datetime, end: datetime, zone: tzinfo) -> PeriodUse:
+    """What was used in an earlier month; by whom this month's rows say."""
+    return period_use(members, REGISTERS, start, end, zone=zone, with_names=False)
+
+
+def _of_same_rows(month: Basis, other: PeriodUse) -> np.ndarray:
     """The other month's amounts of this month's rows and registers."""
-    places = {(who.point_id or -who.meter_id, who.medium): row for row, who in enumerate(other.found.who)}
+    places = {(who.point_id or -who.meter_id, who.medium): row for row, who in enumerate(other.who)}
     found = np.full(len(month.found.who), np.nan)
     for row, who in enumerate(month.found.who):
         place = places.get((who.point_id or -who.meter_id, who.medium))
         if place is not None:
-            found[row] = other.found.used.amount[REGISTERS[month.main[row]]][place]
+            found[row] = other.used.amount[REGISTERS[month.main[row]]][place]
     return found
 
 

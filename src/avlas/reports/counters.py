@@ -49,6 +49,11 @@ class Counters:
     stood_at: np.ndarray  # int64: when the value stood in the meter; for interpolated ones the moment wanted
     quality: np.ndarray  # int64 of n: marks of the readings used
 
+    def at(self, places: np.ndarray) -> Counters:
+        """Those of some moments, in the order of ``places``."""
+        parts = (self.value, self.how, self.format_id, self.stood_at, self.quality)
+        return Counters(*(part[places] for part in parts))
+
 
 def counters_at(
     moments: Moments, registers: Sequence[str], stamps: Mapping[int, int] | None = None

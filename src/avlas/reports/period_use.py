@@ -90,16 +90,18 @@ class Spans:
     stamps: Mapping[int, int] = field(default_factory=dict)  # see counters.counters_at; not of days
 
     def counters(self, registers: Sequence[str]) -> Counters:
-        """The ``registers`` at all starts, and then at all ends."""
-        return counters_at(
-            Moments(
-                np.concatenate([self.meter_id, self.meter_id]),
-                np.concatenate([self.start, self.end]),
-                np.concatenate([self.start_else, self.end_else]),
-            ),
-            registers,
-            self.stamps,
+        """The ``registers`` at all starts, and then at all ends; once where a span goes on from the last."""
+        parts = (self.meter_id, self.start, self.start_else), (self.meter_id, self.end, self.end_else)
+        goes_on = np.zeros(len(self.row), bool)
+        goes_on[1:] = np.logical_and.reduce(
+            [of[1:] == before[:-1] for of, before in zip(*parts, strict=True)]
         )
+        begins = np.flatnonzero(~goes_on)
+        starts, ends = parts
+        moments = Moments(*(np.concatenate([a[begins], b]) for a, b in zip(starts, ends, strict=True)))
+        found = counters_at(moments, registers, self.stamps)
+        place = np.arange(len(self.row)) + len(begins)
+        return found.at(np.concatenate([np.where(goes_on, place - 1, np.cumsum(~goes_on) - 1), place]))
 
     def of_rows(self, rows: np.ndarray) -> Spans:
         """Those of some rows only."""
@@ -161,18 +163,21 @@ def period_use(
     end: datetime,
     now: datetime | None = None,
     zone: tzinfo = STANDARD_TIME,
+    *,
+    with_names: bool = True,
 ) -> PeriodUse:
     """Give the use of the ``registers`` (codes of counters) from ``start`` to ``end`` (aware).
 
     ``zone``: in which days begin; where a month does, the meters' own values of it come first, though they keep
     standard time. A period that has not ended is counted to each meter's newest reading. Raises ValueError for an empty
-    period.
+    period. Without ``with_names`` nothing is said of addresses and customers, which takes time to find.
     """
     if end <= start:
         raise ValueError(f"the period ends ({end}) before it begins ({start})")
     now = now or datetime.now(UTC)
     running = end > now
-    who, spans = _rows_of(members, start, min(end, max(now, start)), BEFORE if running else EXACTLY)
+    end_else = BEFORE if running else EXACTLY
+    who, spans = _rows_of(members, start, min(end, max(now, start)), end_else, with_names=with_names)
     spans = replace(spans, stamps=own_stamps(start, end, zone))
     families = dict({(one.meter_id, one.family) for one in who})
     return PeriodUse(who, spans, used(spans, len(who), registers, families))
@@ -291,11 +296,13 @@ class _Chain:
     ]  # meter, from, to in whole seconds; None: beyond the period
 
 
-def _rows_of(members: Members, start: datetime, end: datetime, end_else: int) -> tuple[list[Who], Spans]:
+def _rows_of(
+    members: Members, start: datetime, end: datetime, end_else: int, *, with_names: bool
+) -> tuple[list[Who], Spans]:
     low, high = int(start.timestamp()), int(end.timestamp())
     chosen = _chosen(members)
     placed, elsewhere = _installed(members, start, end)
-    points = _points(members.utility_id, {point for point, *_ in placed}, end)
+    points = _points(members.utility_id, {row[0] for row in placed}, end) if with_names else {}
     who: list[Who] = []
     spans: list[tuple[int, int, int, int, int, int]] = []
 
@@ -327,8 +334,10 @@ def _rows_of(members: Members, start: datetime, end: datetime, end_else: int) ->
             add(meter, point, [(meter, from_at, to_at)])
     for point, found in chains.items():
         for chain in found:
-            shown = next((m for m, _from, _to in reversed(chain.parts) if m in chosen), 0)
-            add(shown, point, chain.parts)
+            last = chain.parts[-1][0]
+            if last not in chosen:
+                last = next((part[0] for part in reversed(chain.parts) if part[0] in chosen), 0)
+            add(last, point, chain.parts)
     for meter in chosen:
         if meter not in here and meter not in elsewhere:
             add(meter, 0, [(meter, None, None)])
