@@ -87,8 +87,13 @@ def date_time_offset(moment: datetime | None, zone: tzinfo | None = None) -> str
     """Date, clock and the clock's distance from universal time: 2026-11-23 14:05 +01:00."""
     if moment is None:
         return MISSING
-    offset = f"{local(moment, zone):%z}"
-    return f"{date_time(moment, zone)}{HARD_SPACE}{offset[:3]}:{offset[3:5]}"
+    return f"{date_time(moment, zone)}{HARD_SPACE}{offset(local(moment, zone))}"
+
+
+def offset(moment: datetime) -> str:
+    """The clock's distance from universal time: +01:00."""
+    text = f"{moment:%z}"
+    return f"{text[:3]}:{text[3:5]}"
 
 
 def day(value: date | None) -> str:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from avlas.meters import groups
 from avlas.meters.models import MeterState, Quality
-from avlas.reports.calc.borders import borders
+from avlas.reports.calc.borders import borders, own_stamp
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER
 from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED
 from avlas.reports.info_codes import all_changes
@@ -95,7 +95,7 @@ def rows(
     are done, and may raise to stop.
     """
     edges = _edges(layout, start, end)
-    maker = _Maker(utility, layout, cell_of, tally)
+    maker = _Maker(utility, layout, cell_of, tally, _stamps(layout, start, end, edges))
     size = _AT_ONCE[layout.interval]
     for begin in range(0, len(meter_ids), size):
         said(begin)
@@ -110,6 +110,15 @@ def _edges(layout: Layout, start: datetime, end: datetime) -> np.ndarray:
         return np.zeros(0, np.int64)
     cuts = borders(layout.interval, start, end, zone_of(layout.borders))  # type: ignore[arg-type]
     return np.array([int(one.timestamp()) for one in cuts if start < one < end], np.int64)
+
+
+def _stamps(layout: Layout, start: datetime, end: datetime, edges: np.ndarray) -> dict[int, int]:
+    """When the meters' own values of months that begin at other moments stand; days and hours are what was heard."""
+    if layout.interval not in (PERIOD, "month"):
+        return {}
+    zone, moments = zone_of(layout.borders), [int(start.timestamp()), int(end.timestamp()), *edges.tolist()]
+    stamps = {at: int(own_stamp(datetime.fromtimestamp(at, UTC), zone).timestamp()) for at in moments}
+    return {at: own for at, own in stamps.items() if own != at}
 
 
 @dataclass(slots=True)
@@ -130,8 +139,11 @@ class _Piece:
 class _Maker:
     """Makes rows, its columns prepared once."""
 
-    def __init__(self, utility: Utility, layout: Layout, cell_of: CellOf, tally: Tally) -> None:
+    def __init__(
+        self, utility: Utility, layout: Layout, cell_of: CellOf, tally: Tally, stamps: dict[int, int]
+    ) -> None:
         self._layout, self._utility, self._cell_of, self._tally = layout, utility, cell_of, tally
+        self._stamps = stamps
         self._registers = catalogue.registers_of(layout.columns)
         self._number = {code: number for number, code in enumerate(self._registers)}
         self._averaged = catalogue.averaged(layout.columns)
@@ -164,7 +176,9 @@ class _Maker:
             inside = edges[(edges > span.start) & (edges < span.end)].tolist() if len(edges) else []
             moments = [span.end] if self._ends_only else [span.start, *inside, span.end]
             if self._registers and at_once:
-                found = values.at_many(span.facts.meter.pk, np.array(moments, np.int64), self._registers)
+                found = values.at_many(
+                    span.facts.meter.pk, np.array(moments, np.int64), self._registers, self._stamps
+                )
                 may = np.full(len(moments), span.facts.meter.pk in network)
                 alone = [_Piece(span, moments, 0)]
                 self._average(alone)
@@ -182,7 +196,7 @@ class _Maker:
             ).astype(np.int64)
             asked = np.array([moment for one in pieces for moment in one.moments], np.int64)
             may = np.isin(ids, np.fromiter(network, np.int64, len(network)))
-            shown = self._ready(values.at_moments(ids, asked, self._registers), may)
+            shown = self._ready(values.at_moments(ids, asked, self._registers, self._stamps), may)
         yield from self._of_pieces(pieces, shown, changes)
 
     def _may_interpolate(self, meter_ids: Sequence[int]) -> set[int]:

@@ -83,7 +83,7 @@ def _said_of(request: PageRequest, one: ExportTemplate) -> str:
 def add(request: PageRequest) -> HttpResponse:
     """Build a new export, from one of the formats that Avläs comes with or from nothing."""
     ready = READY_MADE.get(request.GET.get("from", ""))
-    layout = ready.layout if ready else Layout()
+    layout = replace(ready.layout if ready else Layout(), borders=request.utility.day_borders)
     own = ExportTemplate(utility=request.utility, name=str(ready.name) if ready else "")
     return _build(request, own, layout, new=True)
 

@@ -230,8 +230,8 @@ def _of_meters(counts: dict[str, int], allowed: frozenset[str]) -> list[Todo]:
         )
     if counts["doubts"]:
         text = ngettext(
-            "%(n)s reading is in doubt: is it right?",
-            "%(n)s readings are in doubt: are they right?",
+            "%(n)s meter has readings that are in doubt",
+            "%(n)s meters have readings that are in doubt",
             counts["doubts"],
         )
         shown = reverse("readings_in_doubt")
@@ -381,7 +381,7 @@ def _live(request: PageRequest) -> dict[str, Any]:
     counts = {
         **_counts(request.utility.pk, now),
         "alerts": fired.aggregate(n=Count("meter", distinct=True))["n"],
-        "doubts": doubts.count(request.utility.pk),
+        "doubts": doubts.count_meters(request.utility.pk),
     }
     every = list(rows(request, Collector).order_by("name"))
     receivers = [one for one in every if is_receiver(one)]
