@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,7 +145,8 @@ def test_the_figure_on_the_display_comes_back_exactly(sent, count):
     stored = float(shown * factor.numerator / factor.denominator)  # as a float column holds it
     register = "volume_m3" if unit in ("m³", "l") else "energy_heat_kwh"
     divisor, name, places = values.shown_as(register, values.Sent(unit, decimals), "own", None)
-    assert values.figure(stored, divisor, places) == f"{shown:f}" == f"{as_sent(stored, unit, decimals):f}"
+    assert values.figures(np.array([stored]), divisor, places) == [f"{shown:f}"]
+    assert f"{shown:f}" == f"{as_sent(stored, unit, decimals):f}"
     assert name == unit
 
 
@@ -163,7 +165,7 @@ def test_the_figure_on_the_display_comes_back_exactly(sent, count):
 def test_units(sent, unit, decimals, value, figure):
     register = "volume_m3" if sent[0] == "m³" else "energy_heat_kwh"
     factor, _name, places = values.shown_as(register, values.Sent(*sent), unit, decimals)
-    assert values.figure(value, factor, places) == figure
+    assert values.figures(np.array([1.5, value]), factor, places)[1] == figure
 
 
 # --- layouts as JSON ------------------------------------------------------------------------------------

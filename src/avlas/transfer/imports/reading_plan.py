@@ -22,7 +22,8 @@ from avlas.meters.models import Installation, Kind, Meter, Quality, Reading, Sou
 from avlas.meters.slots import READING_COLUMNS, READING_KEY
 from avlas.system import audit
 from avlas.system.told import told
-from avlas.transfer.imports.models import Import, ImportDeed, ImportRow, Verdict
+from avlas.transfer.imports import staging
+from avlas.transfer.imports.models import Import, ImportDeed
 from avlas.transfer.imports.reading_row import ReadingRecord
 from avlas.transfer.imports.register_plan import NEW, SAME, Judged
 from avlas.transfer.imports.register_row import Fault
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from avlas.system.models import Utility
     from avlas.transfer.imports.register_plan import Seen
+    from avlas.transfer.imports.staging import Staged
 
 _CLOSE: Final = 1e-9
 
@@ -149,7 +151,7 @@ def _same(there: float | None, value: float) -> bool:
 
 
 def take_in(
-    of: Import, rows: Sequence[ImportRow], seen: Seen, headings: Mapping[str, str], _existing: str = "",
+    of: Import, rows: Sequence[Staged], seen: Seen, headings: Mapping[str, str], _existing: str = "",
     *, on_fault: Callable[[Judged], None],
 ) -> dict[str, int]:  # fmt: skip
     """Write a chunk of staged readings (inside the caller's transaction); see ``taking_in.take_in``."""
@@ -163,8 +165,7 @@ def take_in(
         judged = chunk.judge(row.line, record)
         if judged.faults:
             on_fault(judged)
-            row.verdict, row.faults = Verdict.REFUSED, [fault.packed() for fault in judged.faults]
-            refused.append(row)
+            refused.append(judged)
             continue
         if judged.effects["reading"] == SAME:
             continue
@@ -182,12 +183,8 @@ def take_in(
     known = formats.ids(set(specs))
     columns["format_id"] = [known[spec] for spec in specs]
     column_store.upsert(connection, "reading", columns, READING_KEY)
-    if refused:
-        ImportRow.objects.bulk_update(refused, ["verdict", "faults"], batch_size=100)
     ImportDeed.objects.create(of=of, rows=len(rows) - len(refused), done=done)
-    ImportRow.objects.filter(
-        of=of, pk__in=[row.pk for row in rows if row.verdict != Verdict.REFUSED]
-    ).delete()
+    staging.leave(of, rows, refused)
     if done:
         audit.record(
             "readings.imported", utility=of.utility, user=of.by, target=of.name,
