@@ -28,6 +28,7 @@ from avlas.transfer.exports.spans import EDGES, Span, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from fractions import Fraction
 
     from django.utils.functional import Promise
 
@@ -273,12 +274,7 @@ class _Maker:
             ), known
         formats = shown.format_id[place, number]
         if what == catalogue.UNIT:
-            units = {
-                one: values.shown_as(register, self._units.sent(one, register), column.unit, column.decimals)[
-                    1
-                ]
-                for one in set(formats.tolist())
-            }
+            units = {one: self._shown_as(one, register, column)[1] for one in set(formats.tolist())}
             said = zip(formats.tolist(), known.tolist(), strict=True)
             return Strip([units[one] if is_known else None for one, is_known in said], str), known
         self._note(work, known, how, shown.quality[place])
@@ -318,9 +314,7 @@ class _Maker:
         """Canonical values in the unit and with the decimals of the column; None where there is none."""
         found: np.ndarray | None = None
         for one in set(formats[known].tolist()):
-            factor, _unit, decimals = values.shown_as(
-                register, self._units.sent(one, register), column.unit, column.decimals
-            )
+            factor, _unit, decimals = self._shown_as(one, register, column)
             here = known & (formats == one)
             texts = values.figures(figures[here], factor, decimals)
             if found is None and len(texts) == len(figures):
@@ -329,6 +323,9 @@ class _Maker:
                 found = np.full(len(figures), None, object)
             found[here] = texts
         return [None] * len(figures) if found is None else found.tolist()
+
+    def _shown_as(self, format_id: int, register: str, column: Column) -> tuple[Fraction, str, int]:
+        return values.shown_as(register, self._units.sent(format_id, register), column.unit, column.decimals)
 
     def _note(self, work: _Work, known: np.ndarray, how: np.ndarray, quality: np.ndarray) -> None:
         """Count and mark what is not measured or stands in doubt."""

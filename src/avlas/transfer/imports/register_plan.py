@@ -116,6 +116,7 @@ class Judged:
     record: Record
     faults: list[Fault]
     effects: dict[str, Any]
+    keys: Keys = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -184,7 +185,7 @@ class Chunk:
     def judge(self, line: int, record: Record) -> Judged:
         """Say what a row does, and do it in memory unless it is refused."""
         keys = keys_of(record)
-        judged = Judged(line, record, self._against_the_file(record, keys), {})
+        judged = Judged(line, record, self._against_the_file(record, keys), {}, keys)
         for part, key in keys.items():
             judged.effects[part] = self._effect(part, key, getattr(record, part))
         if METER in keys and POINT in keys:

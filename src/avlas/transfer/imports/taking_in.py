@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from avlas.meters import installing, model_rows
 from avlas.meters.models import Group, GroupMember, Installation, Meter, Occupancy
 from avlas.meters.wellformed import radio_number
 from avlas.system import audit
-from avlas.transfer.imports import staging
-from avlas.transfer.imports.models import ImportDeed
+from avlas.transfer.imports import deeds, staging
 from avlas.transfer.imports.register_plan import (
     COLUMNS,
     CUSTOMER,
@@ -23,7 +22,6 @@ from avlas.transfer.imports.register_plan import (
     Chunk,
     Judged,
     Seen,
-    keys_of,
 )
 from avlas.transfer.imports.register_row import Record
 
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
     from avlas.transfer.imports.models import Import
     from avlas.transfer.imports.register_plan import Key, Thing
     from avlas.transfer.imports.staging import Staged
-
-_UNDONE_AT_ONCE: Final = 250
-"""Rows whose deeds stand together, to be undone in one transaction."""
 
 
 def fingerprint(part: str, values: Mapping[str, Any]) -> str:
@@ -70,10 +65,7 @@ def take_in(
         else:
             accepted.append(judged)
     done = _write(chunk, accepted)
-    for begin in range(0, len(accepted), _UNDONE_AT_ONCE):
-        some = accepted[begin : begin + _UNDONE_AT_ONCE]
-        deeds = [(judged.line, done[judged.line]) for judged in some if judged.line in done]
-        ImportDeed.objects.create(of=of, rows=len(some), done=deeds)
+    deeds.keep(of, [judged.line for judged in accepted], done)
     staging.leave(of, rows, refused)
     counts = _counts(chunk, done)
     if done:
@@ -101,8 +93,8 @@ def _counts(chunk: Chunk, done: Mapping[int, list[list[Any]]]) -> dict[str, int]
     for part, pk in {(part, thing.pk) for _line, part, thing, _before in chunk.changed}:
         assert pk
         counts[f"{part}_changed"] = counts.get(f"{part}_changed", 0) + 1
-    for deeds in done.values():
-        for what, *_rest in deeds:
+    for some in done.values():
+        for what, *_rest in some:
             if what in ("installed", "moved", "member"):
                 counts[what] = counts.get(what, 0) + 1
     return counts
@@ -165,7 +157,7 @@ def _addresses(chunk: Chunk, accepted: Sequence[Judged], note: Callable[..., Non
         said = judged.effects[METER]
         if said != NEW and not (isinstance(said, list) and "identifier" in said):
             continue
-        maker, serial = key = keys_of(judged.record)[METER]
+        maker, serial = key = judged.keys[METER]
         meter_id = _id(chunk, METER, key)
         wanted = judged.record.placed.get("identifier") or (radio_number(serial) if meter_id in new else "")
         if wanted:
@@ -182,7 +174,7 @@ def _installations(chunk: Chunk, accepted: Sequence[Judged], note: Callable[...,
     for judged in accepted:
         if judged.effects.get("installed") != NEW:
             continue
-        placed, keys = judged.record.placed, keys_of(judged.record)
+        placed, keys = judged.record.placed, judged.keys
         meter_id = _id(chunk, METER, keys[METER])
         row = (
             _id(chunk, POINT, keys[POINT]),
@@ -206,7 +198,7 @@ def _occupancies(chunk: Chunk, accepted: Sequence[Judged], note: Callable[..., N
     for judged in accepted:
         if judged.effects.get("moved") != NEW:
             continue
-        keys = keys_of(judged.record)
+        keys = judged.keys
         point_id = _id(chunk, POINT, keys[POINT])
         at = datetime.fromisoformat(judged.record.placed["moved_in_at"])
         newest = chunk.lives.get(point_id)
@@ -236,7 +228,7 @@ def _groups(chunk: Chunk, accepted: Sequence[Judged], note: Callable[..., None])
             if group is None:
                 group = chunk.groups[name] = Group.objects.create(utility=chunk.utility, name=name)
                 note(judged.line, "group", group.pk)
-            members.setdefault((group.pk, _id(chunk, METER, keys_of(judged.record)[METER])), judged.line)
+            members.setdefault((group.pk, _id(chunk, METER, judged.keys[METER])), judged.line)
     GroupMember.objects.bulk_create(
         [GroupMember(group_id=group, meter_id=meter) for group, meter in members], ignore_conflicts=True,
         batch_size=400,

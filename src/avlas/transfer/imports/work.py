@@ -64,7 +64,7 @@ UNDO_WITHIN: Final = timedelta(days=30)
 LEFT_LYING: Final = timedelta(days=7)
 """How long an import that nobody went on with is kept, with its file."""
 _AIM_SECONDS: Final = 0.2
-_FIRST, _SMALLEST, _LARGEST = 200, 20, 1000
+_FIRST, _SMALLEST, _LARGEST = 200, 20, 600
 _TRIES: Final = 3
 
 
@@ -250,6 +250,7 @@ def _one_chunk(
     refused: Callable[[Judged], None], result: dict[str, int], done: int,
 ) -> dict[str, int]:  # fmt: skip
     """Take one chunk in; when somebody adds the same thing at the same moment, look again."""
+    before = dict(result)
     for attempt in range(_TRIES):
         try:
             with transaction.atomic():
@@ -261,6 +262,9 @@ def _one_chunk(
         except IntegrityError:
             if attempt == _TRIES - 1:
                 raise
+            seen = Seen()  # nothing of these rows is done; what earlier ones did stands in the register
+            result.clear()
+            result.update(before)
         else:
             return together
     raise AssertionError("unreachable")
