@@ -7,17 +7,20 @@ import io
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from avlas.decode.families import UNITS, as_sent
 from avlas.transfer.exports import catalogue, values
+from avlas.transfer.exports.block import At, Block, Number, Strip
 from avlas.transfer.exports.date_pattern import BadPattern, written
-from avlas.transfer.exports.formatting import At, Formatter, Number, TooWide
-from avlas.transfer.exports.layout import FIXED, BadLayout, Column, Layout, from_data, to_data
+from avlas.transfer.exports.formatting import Formatter, TooWide
+from avlas.transfer.exports.layout import FIXED, SEPARATED, BadLayout, Column, Layout, from_data, to_data
 from avlas.transfer.exports.periods import RULES, period
 from avlas.transfer.exports.ready_made import READY_MADE
 
@@ -112,6 +115,36 @@ def test_fixed_widths():
         formatter.line(["123456789", None, None, None])
 
 
+TEXTS = st.none() | st.text(st.sampled_from("aÅ€;,.\"'=-\n "), max_size=5)
+FIGURES = st.none() | st.decimals(-(10**6), 10**6, places=3, allow_nan=False).map(lambda one: f"{one:f}")
+
+
+@given(
+    st.data(), st.integers(1, 5), st.sampled_from([";", ",", "-", "."]), st.sampled_from(['"', "'"]),
+    st.sampled_from(["needed", "always", "never"]), st.sampled_from([",", "."]), st.sampled_from(["", " "]),
+    st.sampled_from(["utf-8-sig", "iso8859-1"]), st.sampled_from([SEPARATED, FIXED]),
+)  # fmt: skip
+def test_rows_are_the_same_written_by_columns_or_one_by_one(
+    data, count, separator, quote, quoting, decimal, thousands, encoding, kind
+):
+    def column(values):
+        return data.draw(st.lists(values, min_size=count, max_size=count))
+
+    repeats = data.draw(st.integers(0, count).map(lambda first: [first, count - first]))
+    block = Block([
+        Strip(column(TEXTS), str), Strip(column(FIGURES), Number), Strip(column(FIGURES), Number),
+        Strip(column(st.none() | st.integers(0, 2**31)), At), Strip(column(TEXTS)),
+        Strip(["=1", Number("-1.50")], None, repeats),
+    ])  # fmt: skip
+    wanted = Layout(
+        separator=separator, quote=quote, quoting=quoting, decimal=decimal, thousands=thousands, encoding=encoding,
+        kind=kind, columns=tuple(Column("x", width=25, side=side) for side in ("left", "right") * 3),
+    )  # fmt: skip
+    at_once, one_by_one = Formatter(wanted), Formatter(wanted)
+    assert at_once.block(block) == b"".join([one_by_one.line(row) for row in block.rows()])
+    assert at_once.replaced == one_by_one.replaced
+
+
 # --- dates ----------------------------------------------------------------------------------------------
 
 
@@ -144,8 +177,17 @@ def test_the_figure_on_the_display_comes_back_exactly(sent, count):
     stored = float(shown * factor.numerator / factor.denominator)  # as a float column holds it
     register = "volume_m3" if unit in ("m³", "l") else "energy_heat_kwh"
     divisor, name, places = values.shown_as(register, values.Sent(unit, decimals), "own", None)
-    assert values.figure(stored, divisor, places) == f"{shown:f}" == f"{as_sent(stored, unit, decimals):f}"
+    assert values.figures(np.array([stored]), divisor, places) == [f"{shown:f}"]
+    assert f"{shown:f}" == f"{as_sent(stored, unit, decimals):f}"
     assert name == unit
+
+
+@given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=5), st.integers(0, 9))
+def test_figures_have_the_decimals_asked_for_and_no_minus_zero(numbers, decimals):
+    shown = values.figures(np.array(numbers), Fraction(1), decimals)
+    assert [float(text) for text in shown] == [float(f"{number:.{decimals}f}") for number in numbers]
+    assert all(len(text.partition(".")[2]) == decimals for text in shown)
+    assert not any(text.startswith("-") and not float(text) for text in shown)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +205,7 @@ def test_the_figure_on_the_display_comes_back_exactly(sent, count):
 def test_units(sent, unit, decimals, value, figure):
     register = "volume_m3" if sent[0] == "m³" else "energy_heat_kwh"
     factor, _name, places = values.shown_as(register, values.Sent(*sent), unit, decimals)
-    assert values.figure(value, factor, places) == figure
+    assert values.figures(np.array([1.5, value]), factor, places)[1] == figure
 
 
 # --- layouts as JSON ------------------------------------------------------------------------------------

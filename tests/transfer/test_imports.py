@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -22,6 +22,7 @@ from avlas.meters.models import (
     Occupancy,
 )
 from avlas.system.models import AuditEvent, Utility
+from avlas.transfer.imports import deeds as deeds_of_rows
 from avlas.transfer.imports import register_row, work
 from avlas.transfer.imports.models import Import, ImportDeed, ImportFile, ImportRow
 
@@ -80,6 +81,34 @@ def test_what_is_there_is_changed_and_empty_cells_change_nothing(clerk):
     assert one.counts["result"] == {"customer_changed": 1}
     customer = Customer.objects.get()
     assert (customer.name, customer.email) == ("Anna Ek", "anna@example.org")
+
+
+def test_figures_and_days_of_a_meter_are_changed_and_changed_back(clerk):
+    head = "Mätarnr;Fabrikat;qp;Revision;Plombering\n"
+    clerk.takes_in(head + "10;KAM;0,6;2030;A1\n11;KAM;1,5;2031;\n12;KAM;;;\n")
+    before = list(Meter.objects.order_by("serial").values())
+    one = clerk.takes_in(head + "10;KAM;1,5;2030;A2\n11;KAM;1,5;2032-03-01;B\n12;KAM;;;\n")
+    assert one.counts["result"] == {"meter_changed": 2}
+    names = ("qp_m3h", "revision_due", "seals")
+    assert list(Meter.objects.order_by("serial").values_list(*names)) == [
+        (1.5, date(2030, 12, 31), "A2"), (1.5, date(2032, 3, 1), "B"), (None, None, ""),
+    ]  # fmt: skip
+    told = AuditEvent.objects.filter(event="imports.taken_in").latest("pk")
+    assert told.detail["meter_changed"] == ["KAM10", "KAM11"]
+    assert clerk.works(one, "undo").counts["undone"] == {"meter_changed": 2, "kept": 0}
+    assert list(Meter.objects.order_by("serial").values()) == before
+
+
+def test_an_address_that_another_utility_claims_is_contested_until_undone(clerk):
+    other = Utility.objects.create(name="Söderby", slug="soderby")
+    theirs = Meter.objects.create(utility=other, manufacturer="KAM", serial="67000001")
+    installing.found_by_radio(other, [(theirs.pk, "KAM67000001")])
+    one = clerk.takes_in(HEAD + ANNA + BO)
+    contested = MeterAddress.objects.filter(contested=True)
+    assert set(contested.values_list("identifier", flat=True)) == {"KAM67000001"}
+    assert contested.count() == 2
+    clerk.works(one, "undo")
+    assert list(MeterAddress.objects.values_list("meter_id", "contested")) == [(theirs.pk, False)]
 
 
 BAD = {
@@ -208,6 +237,18 @@ def test_an_import_is_undone_whole(clerk):
     assert clerk.takes_in(HEAD + ANNA + BO).status == "done"
 
 
+def test_many_rows_are_undone_in_several_parts(clerk, monkeypatch):
+    monkeypatch.setattr(deeds_of_rows, "_ROWS", 2)
+    before = there()
+    one = clerk.takes_in(HEAD + ANNA + BO + "".join(f"K{n};A;;{n};;;;{n};KAM;;;\n" for n in range(3, 6)))
+    deeds = one.deeds.order_by("pk")
+    assert list(deeds.values_list("rows", flat=True)) == [2, 2, 1]
+    assert [line for done in deeds.values_list("done", flat=True) for line, _deeds in done] == [2, 3, 4, 5, 6]
+    one = clerk.works(one, "undo")
+    assert (one.status, one.progress_done, one.counts["undone"]["kept"]) == ("undone", 5, 0)
+    assert there() == before
+
+
 def test_what_was_changed_or_used_since_stays_and_is_told(clerk):
     clerk.takes_in(HEAD + ANNA)
     one = clerk.takes_in(HEAD + ANNA.replace("Anna Åberg", "Anna Ek").replace("Älvgatan 1", "Ny gata") + BO)
@@ -268,13 +309,15 @@ def test_somebody_adds_the_same_at_the_same_moment(clerk, monkeypatch):
 
     def twice(*args, **kwargs):
         calls.append(1)
+        made = register.take_in(*args, **kwargs)
         if len(calls) == 1:
             raise IntegrityError
-        return register.take_in(*args, **kwargs)
+        return made
 
     monkeypatch.setitem(work.KINDS, "register", replace(register, take_in=twice))
-    assert clerk.works(one, "take_in").status == "done"
-    assert len(calls) == 2
+    one = clerk.works(one, "take_in")
+    assert (one.status, one.counts["result"]["installed"], len(calls)) == ("done", 1, 2)
+    assert Installation.objects.count() == Occupancy.objects.count() == 1
 
 
 def test_a_mapping_that_no_longer_fits_is_told(clerk):

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from avlas.decode.families import THERMAL_TYPES, find, medium
 from avlas.decode.types import Address
-from avlas.meters import column_store
+from avlas.meters import column_store, model_rows
 from avlas.meters.models import Generation, Meter, MeterAddress, MeterState
 from avlas.meters.retro import take_in_recent
 from avlas.system import audit
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHUNK = 250  # addresses adopted in one transaction
+_Device = tuple[int | None, int | None]  # version, device type
 _WATER_TYPES = frozenset({0x06, 0x07, 0x15, 0x16, 0x17})
 
 
@@ -117,7 +118,7 @@ def add_meters(utility: Utility, wanted: Sequence[tuple[Address, str]], road: st
         rows.append(_meter(utility, address, number))
     meters = _get_or_create(utility, rows)
     claims = [
-        (meter, address.manufacturer + address.identification, address.version, address.device_type)
+        (meter.pk, address.manufacturer + address.identification, address.version, address.device_type)
         for meter, (address, _serial) in zip(meters, wanted, strict=True)
     ]
     claim_many(utility, road, claims)
@@ -162,38 +163,32 @@ def claim(
     ``version`` and ``device_type`` None: whatever they are. When another utility has the address too, it is
     contested for both until one gives it up: see ``release``.
     """
-    claim_many(meter.utility, road, [(meter, identifier, version, device_type)])
+    claim_many(meter.utility, road, [(meter.pk, identifier, version, device_type)])
     there = MeterAddress.objects.filter(meter=meter, road=road, identifier=identifier, to_at=None).order_by(
         "pk"
     )
-    return next(row for row in there if _covers(row, version, device_type))
+    return next(row for row in there if _covers((row.version, row.device_type), (version, device_type)))
 
 
 def claim_many(
-    utility: Utility, road: str, claims: Sequence[tuple[Meter, str, int | None, int | None]]
+    utility: Utility, road: str, claims: Sequence[tuple[int, str, int | None, int | None]]
 ) -> None:
-    """Say where meters are found: each with its identifier, version and device type (caller's transaction)."""
-    there: dict[tuple[int, str], list[MeterAddress]] = {}
-    for row in MeterAddress.objects.filter(
-        meter__in={meter.pk for meter, *_ in claims}, road=road, to_at=None
-    ).order_by("pk"):
-        there.setdefault((row.meter_id, row.identifier), []).append(row)
+    """Say where meters are found: the id of each, its identifier, version, device type (caller's transaction)."""
+    there: dict[tuple[int, str], list[_Device]] = {}
+    for meter_id, identifier, *device in MeterAddress.objects.filter(
+        meter__in={meter_id for meter_id, *_ in claims}, road=road, to_at=None
+    ).values_list("meter_id", "identifier", "version", "device_type"):
+        there.setdefault((meter_id, identifier), []).append((device[0], device[1]))
     new = []
-    for meter, identifier, version, device_type in claims:
-        mine = there.setdefault((meter.pk, identifier), [])
-        if any(_covers(row, version, device_type) for row in mine):
-            continue
-        row = MeterAddress(
-            utility=utility,
-            meter=meter,
-            road=road,
-            identifier=identifier,
-            version=version,
-            device_type=device_type,
-        )
-        mine.append(row)
-        new.append(row)
-    MeterAddress.objects.bulk_create(new, batch_size=200)
+    for meter_id, identifier, version, device_type in claims:
+        mine = there.setdefault((meter_id, identifier), [])
+        if not any(_covers(device, (version, device_type)) for device in mine):
+            mine.append((version, device_type))
+            new.append((meter_id, identifier, version, device_type))
+    if new:
+        names = ("meter_id", "identifier", "version", "device_type")
+        columns = dict(zip(names, map(list, zip(*new, strict=True)), strict=True))
+        model_rows.insert(MeterAddress, columns, {"utility_id": utility.pk, "road": road})
     settle(road, {identifier for _, identifier, *_ in claims})
     Generation.bump(utility.pk)
 
@@ -218,9 +213,15 @@ def release(address: MeterAddress, user: User | None, computer: str = "") -> Non
 
 def settle(road: str, identifiers: Collection[str]) -> None:
     """Work out anew who contests addresses (caller's transaction); tell all utilities for which that changed."""
+    found = MeterAddress.objects.filter(road=road, identifier__in=identifiers, to_at=None)
+    times: dict[str, int] = {}
+    for identifier, contested in found.values_list("identifier", "contested"):
+        times[identifier] = times.get(identifier, 0) + 1 + contested
     claims: dict[str, list[MeterAddress]] = {}
     for row in (
-        MeterAddress.objects.filter(road=road, identifier__in=identifiers, to_at=None)
+        MeterAddress.objects.filter(
+            road=road, identifier__in=[one for one, count in times.items() if count > 1], to_at=None
+        )
         .select_related("utility", "meter")
         .order_by("pk")
     ):
@@ -247,8 +248,8 @@ def _one_device(one: int, other: int) -> bool:
     return one == other or any({one, other} <= kind for kind in (THERMAL_TYPES, _WATER_TYPES))
 
 
-def _covers(row: MeterAddress, version: int | None, device_type: int | None) -> bool:
-    return row.version in (None, version) and row.device_type in (None, device_type)
+def _covers(one: _Device, other: _Device) -> bool:
+    return one[0] in (None, other[0]) and one[1] in (None, other[1])
 
 
 def _overlap(one: MeterAddress, other: MeterAddress) -> bool:

@@ -53,15 +53,18 @@ def create(utility: Utility, values: dict[str, Any], identifier: str, who: Who) 
         if not new:
             raise Impossible("taken")
         if identifier:
-            found_by_radio(utility, [(meter, meter.manufacturer + identifier)])
+            found_by_radio(utility, [(meter.pk, meter.manufacturer + identifier)])
         _tell(meter, "meter.created", who, {"identifier": identifier})
     return meter
 
 
-def found_by_radio(utility: Utility, pairs: Sequence[tuple[Meter, str]]) -> None:
-    """Say that meters of ``utility`` are found by radio at identifiers ("KAM12345678"), in the caller's transaction."""
-    claim_many(utility, "radio", [(meter, identifier, None, None) for meter, identifier in pairs])
-    _join_states(utility, {identifier: meter for meter, identifier in pairs})
+def found_by_radio(utility: Utility, pairs: Sequence[tuple[int, str]]) -> None:
+    """Say that meters (their ids) of ``utility`` are found by radio at identifiers ("KAM12345678").
+
+    In the caller's transaction.
+    """
+    claim_many(utility, "radio", [(meter_id, identifier, None, None) for meter_id, identifier in pairs])
+    _join_states(utility, {identifier: meter_id for meter_id, identifier in pairs})
 
 
 def install(
@@ -188,17 +191,17 @@ def open_addresses(meter: Meter, ids: Iterable[int] | None = None) -> None:
         if (row.road, row.identifier, row.version, row.device_type) not in seen:
             seen.add((row.road, row.identifier, row.version, row.device_type))
             claim(meter, row.road, row.identifier, row.version, row.device_type)
-            _join_states(meter.utility, {row.identifier: meter})
+            _join_states(meter.utility, {row.identifier: meter.pk})
 
 
-def _join_states(utility: Utility, meters: Mapping[str, Meter]) -> None:
+def _join_states(utility: Utility, meters: Mapping[str, int]) -> None:
     """What was heard of addresses as a stranger's is the meters' own from now on, and read after the commit."""
     strangers = MeterState.objects.filter(
         utility=utility, identification__in={identifier[3:] for identifier in meters}, meter=None
     )
     states = [state for state in strangers if state.manufacturer + state.identification in meters]
     for state in states:
-        state.meter, state.state_at = meters[state.manufacturer + state.identification], None
+        state.meter_id, state.state_at = meters[state.manufacturer + state.identification], None
     MeterState.objects.bulk_update(states, ["meter", "state_at"], batch_size=200)
     if states:
         transaction.on_commit(lambda: read_what_was_heard(states))

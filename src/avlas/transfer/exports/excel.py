@@ -13,13 +13,14 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
-from avlas.transfer.exports.formatting import At, Number, Unwritable
+from avlas.transfer.exports.block import At, Number
+from avlas.transfer.exports.formatting import Unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import tzinfo
 
-    from avlas.transfer.exports.formatting import Cell
+    from avlas.transfer.exports.block import Cell
 
 MOST_ROWS: Final = 1_048_575  # of a sheet, below the headings
 _DIGITS: Final = 15  # a number with more would be rounded by the spreadsheet

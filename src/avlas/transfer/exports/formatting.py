@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.utils.translation import gettext_noop
 
 from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.transfer.exports.block import At, Block, Number, Strip
 from avlas.transfer.exports.date_pattern import written
 from avlas.transfer.exports.layout import FIXED, NEWLINES, STANDARD
 
@@ -18,27 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
+    from avlas.transfer.exports.block import Cell
     from avlas.transfer.exports.layout import Column, Layout
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _REMEMBERED: Final = 20_000  # moments: an hour's of two years
+_LINE: Final = "\n"  # never within a text
 _LIKE: Final = str.maketrans({"–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "„": '"',
                               "…": "...", "\u00a0": " ", "\u202f": " "})  # fmt: skip
-
-
-class Number(str):
-    """A number as plain text: digits, perhaps a minus sign and a point. Exact, however many there are."""
-
-    __slots__ = ()
-
-
-class At(int):
-    """A moment in whole seconds UTC."""
-
-    __slots__ = ()
-
-
-Cell = str | Number | At | date | None
 
 
 class Unwritable(Exception):  # noqa: N818
@@ -73,7 +61,7 @@ class Formatter:
         self.layout, self.replaced = layout, 0
         self.zone = zone_of(layout.zone)
         self._newline = NEWLINES[layout.newline]
-        self._moments: dict[int, str] = {}
+        self._moments: dict[int, dict[Any, str]] = {}  # by column, as they stand in the file
         self._first = True
 
     def text(self, cell: Cell) -> str:
@@ -83,28 +71,64 @@ class Formatter:
         if isinstance(cell, Number):
             return self._number(cell)
         if isinstance(cell, At):
-            return self._moment(cell)
+            moment = datetime.fromtimestamp(cell, UTC).astimezone(self.zone)
+            return written(self.layout.date, moment)
         if isinstance(cell, date):
             return cell.isoformat()
         return _CONTROL.sub(" ", cell)
 
+    def block(self, block: Block) -> bytes:
+        """Rows, each with its end. Raises TooWide."""
+        fixed = self.layout.kind == FIXED
+        columns = [self._column(place, strip) for place, strip in enumerate(block.strips)]
+        between = "" if fixed else self.layout.separator
+        rows = map(between.join, zip(*columns, strict=True))
+        return self._bytes(self._newline.join([*rows, ""]))
+
     def line(self, cells: Sequence[Cell]) -> bytes:
         """A row, with its end. Raises TooWide."""
+        return self.block(Block([Strip([cell]) for cell in cells]))
+
+    def _column(self, place: int, strip: Strip) -> Sequence[str]:
+        """The texts of one column as they stand in the file."""
+        kind, values = strip.kind, strip.values
+        if kind is Number and (plain := self._plain_numbers(values)):
+            return strip.spread(plain)
+        if kind is None:
+            return strip.spread([self._final(cell, place) for cell in values])
+        known = self._moments.setdefault(place, {}) if kind is At else {}
+        if len(known) > _REMEMBERED:
+            known.clear()
+        for value in dict.fromkeys(values):
+            if value not in known:
+                known[value] = self._final(None if value is None else kind(value), place)
+        return strip.spread([known[value] for value in values])
+
+    def _plain_numbers(self, values: Sequence[str | None]) -> list[str] | None:
+        """Numbers as they stand in the file when only their decimal sign is to be changed, else None."""
         layout = self.layout
-        if layout.kind == FIXED:
-            parts = [
-                self._padded(self.text(cell), column, number=isinstance(cell, Number))
-                for cell, column in zip(cells, layout.columns, strict=True)
-            ]
-            return self._bytes("".join(parts))
-        return self._bytes(layout.separator.join([self._quoted(cell) for cell in cells]))
+        if layout.kind == FIXED or layout.thousands or layout.quoting == "always":
+            return None
+        texts = _LINE.join([value or "" for value in values])
+        if layout.decimal != ".":
+            texts = texts.replace(".", layout.decimal)
+        if layout.quoting != "never" and (layout.separator in texts or layout.quote in texts):
+            return None
+        return texts.split(_LINE)
+
+    def _final(self, cell: Cell, place: int) -> str:
+        """A cell of a column as it stands in the file."""
+        if self.layout.kind == FIXED:
+            column = self.layout.columns[place]
+            return self._padded(self.text(cell), column, number=isinstance(cell, Number))
+        return self._quoted(cell)
 
     def header(self, headings: Sequence[str]) -> bytes:
         """The line with the headings, or nothing if the layout has none."""
         if not self.layout.header:
             return b""
         if self.layout.kind != FIXED:
-            return self.line(headings)
+            return self._bytes(self.layout.separator.join(map(self._quoted, headings)) + self._newline)
         columns = zip(headings, self.layout.columns, strict=True)
         return self._bytes(
             "".join(
@@ -113,6 +137,7 @@ class Formatter:
                 else heading[: one.width].ljust(one.width)
                 for heading, one in columns
             )
+            + self._newline
         )
 
     def _number(self, number: Number) -> str:
@@ -123,15 +148,6 @@ class Formatter:
             grouped = f"{int(whole):,}".replace(",", layout.thousands)
             return f"{sign}{grouped}{layout.decimal if point else ''}{rest}"
         return number if layout.decimal == "." else number.replace(".", layout.decimal)
-
-    def _moment(self, at: int) -> str:
-        text = self._moments.get(at)
-        if text is None:
-            if len(self._moments) >= _REMEMBERED:
-                self._moments.clear()
-            text = written(self.layout.date, datetime.fromtimestamp(at, UTC).astimezone(self.zone))
-            self._moments[at] = text
-        return text
 
     def _quoted(self, cell: Cell) -> str:
         layout, text = self.layout, self.text(cell)
@@ -157,16 +173,22 @@ class Formatter:
             return "-" + text[1:].rjust(column.width - 1, "0")
         return text.rjust(column.width, column.fill)
 
-    def _bytes(self, line: str) -> bytes:
+    def _bytes(self, text: str) -> bytes:
         encoding = self.layout.encoding
         if encoding == "utf-8-sig":
             encoding = "utf-8-sig" if self._first else "utf-8"
         self._first = False
-        text = line + self._newline
         try:
             return text.encode(encoding)
         except UnicodeEncodeError:
-            return "".join(self._known(sign, encoding) for sign in text).encode(encoding, "replace")
+            return b"".join(self._nearly(line, encoding) for line in text.splitlines(keepends=True))
+
+    def _nearly(self, line: str, encoding: str) -> bytes:
+        """A line of which the encoding doesn't have all signs."""
+        try:
+            return line.encode(encoding)
+        except UnicodeEncodeError:
+            return "".join(self._known(sign, encoding) for sign in line).encode(encoding, "replace")
 
     def _known(self, sign: str, encoding: str) -> str:
         """The sign if the encoding has it, else one that looks alike, else ?."""

@@ -19,13 +19,13 @@ from avlas.transfer.exports import catalogue, excel
 from avlas.transfer.exports.formatting import Formatter, zone_of
 from avlas.transfer.exports.layout import EXCEL
 from avlas.transfer.exports.receipt import Keeper, Receipt, ReceiptState
-from avlas.transfer.exports.rows import Tally, chosen_meters, rows
+from avlas.transfer.exports.rows import Tally, blocks, chosen_meters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from avlas.system.models import User, Utility
-    from avlas.transfer.exports.formatting import Cell
+    from avlas.transfer.exports.block import Block, Cell
     from avlas.transfer.exports.layout import Layout
     from avlas.transfer.exports.rows import CellOf
     from avlas.transfer.exports.template import ExportTemplate
@@ -73,18 +73,18 @@ def make(
     keeper, tally, formatter = Keeper(receipt), Tally(), Formatter(layout)
     with translation.override(layout.language), _program_left_out_of_garbage():
         headings = [catalogue.heading(one) for one in layout.columns]
-        made = rows(
+        made = blocks(
             utility, layout, meters, receipt.start_at, receipt.end_at, cell_of, tally,
             lambda done: said(done, len(meters)),
         )  # fmt: skip
         if layout.kind == EXCEL:
             with tempfile.TemporaryFile() as file:
-                excel.write(file, headings, made, formatter.zone, header=layout.header)
+                excel.write(file, headings, _rows(made), formatter.zone, header=layout.header)
                 _copy(file, keeper)
         else:
             keeper.write(formatter.header(headings))
-            for some in iter(lambda: list(itertools.islice(made, 500)), []):
-                keeper.write(b"".join([formatter.line(row) for row in some]))
+            for block in made:
+                keeper.write(formatter.block(block))
     receipt.size, receipt.sha256 = keeper.close()
     receipt.rows, receipt.tally = tally.rows, asdict(tally) | {"replaced": formatter.replaced}
     receipt.file_name = file_name(layout, receipt)
@@ -103,6 +103,10 @@ def _program_left_out_of_garbage() -> Iterator[None]:
         gc.unfreeze()
 
 
+def _rows(made: Iterable[Block]) -> Iterator[tuple[Cell, ...]]:
+    return itertools.chain.from_iterable(block.rows() for block in made)
+
+
 def _copy(file: IO[bytes], keeper: Keeper) -> None:
     file.seek(0)
     while block := file.read(_BLOCK):
@@ -111,16 +115,18 @@ def _copy(file: IO[bytes], keeper: Keeper) -> None:
 
 def preview(
     utility: Utility, layout: Layout, start: datetime, end: datetime, cell_of: CellOf
-) -> tuple[list[str], list[list[Cell]]]:
+) -> tuple[list[str], list[tuple[Cell, ...]]]:
     """The headings and first rows as they would be, of the first meters that have any."""
-    found: list[list[Cell]] = []
+    found: list[tuple[Cell, ...]] = []
     meters = chosen_meters(utility, layout)
     with translation.override(layout.language):
         headings = [catalogue.heading(one) for one in layout.columns]
         for begin in range(0, len(meters), _PREVIEW_METERS):
             some = meters[begin : begin + _PREVIEW_METERS]
             wanted = PREVIEW_ROWS - len(found)
-            found += itertools.islice(rows(utility, layout, some, start, end, cell_of, Tally()), wanted)
+            found += itertools.islice(
+                _rows(blocks(utility, layout, some, start, end, cell_of, Tally())), wanted
+            )
             if len(found) >= PREVIEW_ROWS or begin >= 20 * _PREVIEW_METERS:
                 break
     return headings, found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,23 +17,25 @@ from avlas.meters import groups
 from avlas.meters.models import MeterState, Quality
 from avlas.reports.calc.borders import borders, own_stamp
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER
-from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED
+from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED, NONE
 from avlas.reports.info_codes import all_changes
 from avlas.reports.variables import BY_VARIABLE, chosen
 from avlas.transfer.exports import catalogue, values
-from avlas.transfer.exports.formatting import At, Number, zone_of
+from avlas.transfer.exports.block import At, Block, Number, Strip
+from avlas.transfer.exports.formatting import zone_of
 from avlas.transfer.exports.layout import CONSTANT, PERIOD
 from avlas.transfer.exports.means import Intervals, Means, means
 from avlas.transfer.exports.spans import EDGES, Span, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from fractions import Fraction
 
     from django.utils.functional import Promise
 
     from avlas.reports.variables import Facts, Variable
     from avlas.system.models import Utility
-    from avlas.transfer.exports.formatting import Cell
+    from avlas.transfer.exports.block import Cell
     from avlas.transfer.exports.layout import Column, Layout
 
     CellOf = Callable[[Variable, Facts], Any]
@@ -79,7 +81,7 @@ def chosen_meters(utility: Utility, layout: Layout) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def rows(
+def blocks(
     utility: Utility,
     layout: Layout,
     meter_ids: Sequence[int],
@@ -88,7 +90,7 @@ def rows(
     cell_of: CellOf,
     tally: Tally,
     said: Callable[[int], None] = lambda _done: None,
-) -> Iterator[list[Cell]]:
+) -> Iterator[Block]:
     """The rows of an export from ``start`` to ``end`` (aware), in the meters' order; what was met goes into ``tally``.
 
     ``meter_ids`` are the utility's. ``cell_of`` gives a variable's value in words; ``said`` is told how many meters
@@ -100,7 +102,7 @@ def rows(
     for begin in range(0, len(meter_ids), size):
         said(begin)
         some = meter_ids[begin : begin + size]
-        yield from maker.rows_of(some, start, end, edges)
+        yield from maker.blocks_of(some, start, end, edges)
     said(len(meter_ids))
 
 
@@ -128,12 +130,7 @@ class _Piece:
     span: Span
     moments: list[int]
     first: int  # place of its first moment
-    means: Means | None = None  # of its rows
-
-    @property
-    def edges(self) -> list[int]:
-        """Where its rows begin and end."""
-        return [self.span.start, *self.moments] if len(self.moments) == 1 else self.moments
+    rows: int
 
 
 class _Maker:
@@ -162,9 +159,9 @@ class _Maker:
     def _codes(self) -> list[str]:
         return [one.code for one in self._layout.columns]
 
-    def rows_of(
+    def blocks_of(
         self, meter_ids: Sequence[int], start: datetime, end: datetime, edges: np.ndarray
-    ) -> Iterator[list[Cell]]:
+    ) -> Iterator[Block]:
         layout = self._layout
         network = self._may_interpolate(meter_ids)
         changes = all_changes(meter_ids) if self._with_info else {}
@@ -175,20 +172,18 @@ class _Maker:
         ):
             inside = edges[(edges > span.start) & (edges < span.end)].tolist() if len(edges) else []
             moments = [span.end] if self._ends_only else [span.start, *inside, span.end]
+            rows = 1 if self._ends_only else len(moments) - 1
             if self._registers and at_once:
                 found = values.at_many(
                     span.facts.meter.pk, np.array(moments, np.int64), self._registers, self._stamps
                 )
                 may = np.full(len(moments), span.facts.meter.pk in network)
-                alone = [_Piece(span, moments, 0)]
-                self._average(alone)
-                yield from self._of_pieces(alone, self._ready(found, may), changes)
+                yield self._block([_Piece(span, moments, 0, rows)], self._ready(found, may), changes)
                 continue
-            pieces.append(_Piece(span, moments, count))
+            pieces.append(_Piece(span, moments, count, rows))
             count += len(moments)
         if not pieces:
             return
-        self._average(pieces)
         shown = None
         if self._registers:
             ids = np.repeat(
@@ -197,7 +192,7 @@ class _Maker:
             asked = np.array([moment for one in pieces for moment in one.moments], np.int64)
             may = np.isin(ids, np.fromiter(network, np.int64, len(network)))
             shown = self._ready(values.at_moments(ids, asked, self._registers, self._stamps), may)
-        yield from self._of_pieces(pieces, shown, changes)
+        yield self._block(pieces, shown, changes)
 
     def _may_interpolate(self, meter_ids: Sequence[int]) -> set[int]:
         """The meters between whose readings a value may be put: all, or those that a fixed network hears."""
@@ -212,39 +207,50 @@ class _Maker:
         self._units.learn(found.format_id)
         return values.Values(found, self._registers, interpolate=may)
 
-    def _average(self, pieces: Sequence[_Piece]) -> None:
-        """Give pieces the means of their rows."""
-        if not self._averaged:
-            return
-        rows = [
-            (one.span.facts.meter.pk, low, high, one.span.facts.meter.slot_seconds)
-            for one in pieces
-            for low, high in itertools.pairwise(one.edges)
-        ]
-        found = means(Intervals(*np.array(rows, np.int64).T), self._averaged)
-        first = 0
-        for one in pieces:
-            last = first + len(one.edges) - 1
-            one.means = Means(found.value[first:last], found.count[first:last])
-            first = last
+    def _average(self, work: _Work) -> None:
+        """Give rows their means."""
+        if self._averaged:
+            meters = [one.span.facts.meter for one in work.pieces]
+            repeats = [one.rows for one in work.pieces]
+            work.means = means(
+                Intervals(
+                    np.repeat(np.array([one.pk for one in meters], np.int64), repeats),
+                    np.array(work.lows, np.int64),
+                    np.array(work.highs, np.int64),
+                    np.repeat(np.array([one.slot_seconds for one in meters], np.int64), repeats),
+                ),
+                self._averaged,
+            )
 
-    def _of_pieces(
+    def _block(
         self, pieces: Sequence[_Piece], shown: values.Values | None, changes: dict[int, list[tuple[int, int]]]
-    ) -> Iterator[list[Cell]]:
-        tally = self._tally
-        for piece in pieces:
-            tally.meters += 1
-            moments = piece.moments
-            steps = range(1) if self._ends_only else range(len(moments) - 1)
-            fixed = [self._fixed(column, piece.span) for column in self._layout.columns]
-            for step in steps:
-                low, high = (
-                    (piece.span.start, moments[0]) if self._ends_only else (moments[step], moments[step + 1])
-                )
-                row = _Row(piece, low, high, step, shown)
-                row.after = row.before if self._ends_only else row.before + 1
-                tally.rows += 1
-                yield self._cells(row, fixed, changes)
+    ) -> Block:
+        work = _Work(pieces, shown, self._ends_only, self._with_marks)
+        self._average(work)
+        self._tally.meters += len(pieces)
+        self._tally.rows += len(work.lows)
+        strips: dict[int, Strip] = {}
+        figures, there = False, np.zeros(len(work.lows), bool)
+        for place, column in enumerate(self._layout.columns):
+            found = catalogue.of_register(column.code)
+            if found is not None:
+                strips[place], known = self._of_register(work, column, *found)
+                figures |= found[1] in (catalogue.END, catalogue.START, catalogue.USE, catalogue.MEAN)
+                if found[1] != catalogue.MEAN_OF:
+                    there |= known
+            elif column.code.startswith("row."):
+                strips[place] = self._of_row(work, column.code, changes)
+            else:
+                strips[place] = Strip([self._fixed(column, one.span) for one in pieces], None, work.repeats)
+        if figures:
+            self._tally.without += int((~there).sum())
+            work.mark(~there, _("no value"))
+        if self._with_marks:
+            texts = [", ".join(dict.fromkeys(some)) if some else "" for some in work.marks]
+            for place, column in enumerate(self._layout.columns):
+                if column.code == "row.marks":
+                    strips[place] = Strip(texts, str)
+        return Block([strips[place] for place in range(len(strips))])
 
     def _fixed(self, column: Column, span: Span) -> Cell:
         """What stays the same in all rows of a span; None for what does not."""
@@ -262,122 +268,157 @@ class _Maker:
             return span.exchange.reason if code == "exchange.reason" else span.other_serial
         return None
 
-    def _cells(
-        self, row: _Row, fixed: Sequence[Cell], changes: dict[int, list[tuple[int, int]]]
-    ) -> list[Cell]:
-        cells = list(fixed)
-        figures = there = False
-        for place, column in enumerate(self._layout.columns):
-            found = catalogue.of_register(column.code)
-            if found is not None:
-                cells[place] = self._of_register(row, column, *found)
-                figures |= found[1] in (catalogue.END, catalogue.START, catalogue.USE, catalogue.MEAN)
-                there |= cells[place] is not None and found[1] != catalogue.MEAN_OF
-            elif column.code.startswith("row."):
-                cells[place] = self._of_row(row, column.code, changes)
-        if figures and not there:
-            self._tally.without += 1
-            row.marks.append(_("no value"))
-        if self._with_marks:
-            text = ", ".join(dict.fromkeys(row.marks))
-            for place, column in enumerate(self._layout.columns):
-                if column.code == "row.marks":
-                    cells[place] = text
-        return cells
-
-    def _of_row(self, row: _Row, code: str, changes: dict[int, list[tuple[int, int]]]) -> Cell:
-        span = row.span
+    def _of_row(self, work: _Work, code: str, changes: dict[int, list[tuple[int, int]]]) -> Strip:
+        words, usual = self._edges_in_words, self._edges_in_words[PERIOD]
         if code == "row.from":
-            return At(row.low)
+            return Strip(work.lows, At)
         if code == "row.to":
-            return At(row.high)
+            return Strip(work.highs, At)
         if code == "row.begins":
-            return self._edges_in_words[span.begins_with if row.low == span.start else PERIOD]
+            firsts = [[words[one.span.begins_with], *[usual] * (one.rows - 1)] for one in work.pieces]
+            return Strip(list(chain.from_iterable(firsts)), str)
         if code == "row.ends":
-            return self._edges_in_words[span.ends_with if row.high == span.end else PERIOD]
+            lasts = [[*[usual] * (one.rows - 1), words[one.span.ends_with]] for one in work.pieces]
+            return Strip(list(chain.from_iterable(lasts)), str)
         if code == "row.info_codes":
-            return _active(changes.get(span.facts.meter.pk, []), row.low, row.high)
-        return None
+            meters = chain.from_iterable(repeat(one.span.facts.meter.pk, one.rows) for one in work.pieces)
+            return Strip(
+                [
+                    _active(changes.get(meter, ()), low, high)
+                    for meter, low, high in zip(meters, work.lows, work.highs, strict=True)
+                ],
+                str,
+            )
+        return Strip([None] * len(work.lows))  # the marks, once they are known
 
-    def _of_register(self, row: _Row, column: Column, register: str, what: str) -> Cell:
+    def _of_register(self, work: _Work, column: Column, register: str, what: str) -> tuple[Strip, np.ndarray]:
+        """A register's column, and in which rows it says something."""
         if what in (catalogue.MEAN, catalogue.MEAN_OF):
-            return self._mean(row, column, register, what)
-        number, shown = self._number[register], row.shown
+            return self._mean(work, column, register, what)
+        number, shown = self._number[register], work.shown
         assert shown is not None
-        place = row.before if what in (catalogue.START, catalogue.HOW_START) else row.after
-        if not shown.known(place, number):
-            return None
-        how = int(shown.how[place, number])
+        place = work.before if what in (catalogue.START, catalogue.HOW_START) else work.after
+        how = shown.how[place, number]
+        known = how != NONE
         if what in (catalogue.HOW_END, catalogue.HOW_START):
-            return self._how[how]
-        sent = self._units.sent(int(shown.format_id[place, number]), register)
-        factor, unit, decimals = values.shown_as(register, sent, column.unit, column.decimals)
-        if what == catalogue.UNIT:
-            return unit
+            return Strip([self._how.get(one) for one in how.tolist()], str), known
         if what == catalogue.AT:
-            return At(int(shown.stood_at[place, number]))
-        self._note(row, how, int(shown.quality[place]))
-        if what != catalogue.USE:
-            return values.figure(float(shown.value[place, number]), factor, decimals)
-        if not shown.known(row.before, number):
-            return None
-        self._note(row, int(shown.how[row.before, number]), int(shown.quality[row.before]))
-        used, verdict = values.use(
-            float(shown.value[row.before, number]),
-            float(shown.value[row.after, number]),
-            sent,
-            row.span.facts.meter.family,
-        )
-        if verdict == BACKWARDS:
-            self._tally.backwards += 1
-            row.marks.append(_("backwards"))
-            return None
-        if verdict == ROLLED_OVER:
-            row.marks.append(_("rolled over"))
-        return values.figure(used, factor, decimals)
+            stood = shown.stood_at[place, number].tolist()
+            return Strip(
+                [at if one else None for at, one in zip(stood, known.tolist(), strict=True)], At
+            ), known
+        formats = shown.format_id[place, number]
+        if what == catalogue.UNIT:
+            units = {one: self._shown_as(one, register, column)[1] for one in set(formats.tolist())}
+            said = zip(formats.tolist(), known.tolist(), strict=True)
+            return Strip([units[one] if is_known else None for one, is_known in said], str), known
+        self._note(work, known, how, shown.quality[place])
+        figures = shown.value[place, number]
+        if what == catalogue.USE:
+            known, figures = self._use(work, register, number, known, formats)
+        return Strip(self._figures(figures, known, formats, register, column), Number), known
 
-    def _mean(self, row: _Row, column: Column, register: str, what: str) -> Cell:
-        """The mean of a momentary value over the row, marked, or of how many readings it is."""
+    def _mean(self, work: _Work, column: Column, register: str, what: str) -> tuple[Strip, np.ndarray]:
+        """The means of a momentary value over the rows, marked, or of how many readings they are."""
         number = self._averaged.index(register)
-        assert row.piece.means is not None
-        count = int(row.piece.means.count[row.step, number])
+        assert work.means is not None
+        count, known = work.means.count[:, number], work.means.count[:, number] > 0
         if what == catalogue.MEAN_OF:
-            return Number(count)
-        if not count:
-            return None
-        row.marks.append(_("mean"))
+            return Strip(list(map(str, count.tolist())), Number), known
+        work.mark(known, _("mean"))
         factor, _unit, decimals = values.shown_as(register, None, column.unit, column.decimals)
-        return values.figure(float(row.piece.means.value[row.step, number]), factor, decimals)
+        found = np.full(len(known), None, object)
+        found[known] = values.figures(work.means.value[known, number], factor, decimals)
+        return Strip(found.tolist(), Number), known
 
-    def _note(self, row: _Row, how: int, quality: int) -> None:
+    def _use(
+        self, work: _Work, register: str, number: int, known: np.ndarray, formats: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where the use is known, and how large (canonical)."""
+        shown = work.shown
+        assert shown is not None
+        how = shown.how[work.before, number]
+        known &= how != NONE
+        self._note(work, known, how, shown.quality[work.before])
+        before, after = shown.value[work.before, number], shown.value[work.after, number]
+        used = after - before
+        for row in np.flatnonzero(known & ~(after >= before)).tolist():
+            used[row], verdict = values.use(
+                float(before[row]),
+                float(after[row]),
+                self._units.sent(int(formats[row]), register),
+                work.span(row).facts.meter.family,
+            )
+            if verdict == BACKWARDS:
+                self._tally.backwards += 1
+                known[row] = False
+            if self._with_marks and verdict in (BACKWARDS, ROLLED_OVER):
+                work.marks[row].append(_("backwards") if verdict == BACKWARDS else _("rolled over"))
+        return known, used
+
+    def _figures(
+        self, figures: np.ndarray, known: np.ndarray, formats: np.ndarray, register: str, column: Column
+    ) -> Sequence[str | None]:
+        """Canonical values in the unit and with the decimals of the column; None where there is none."""
+        found: np.ndarray | None = None
+        for one in set(formats[known].tolist()):
+            factor, _unit, decimals = self._shown_as(one, register, column)
+            here = known & (formats == one)
+            texts = values.figures(figures[here], factor, decimals)
+            if found is None and len(texts) == len(figures):
+                return texts
+            if found is None:
+                found = np.full(len(figures), None, object)
+            found[here] = texts
+        return [None] * len(figures) if found is None else found.tolist()
+
+    def _shown_as(self, format_id: int, register: str, column: Column) -> tuple[Fraction, str, int]:
+        return values.shown_as(register, self._units.sent(format_id, register), column.unit, column.decimals)
+
+    def _note(self, work: _Work, known: np.ndarray, how: np.ndarray, quality: np.ndarray) -> None:
         """Count and mark what is not measured or stands in doubt."""
-        if how == INTERPOLATED:
-            self._tally.interpolated += 1
-        elif how == values.ESTIMATED:
-            self._tally.estimated += 1
+        interpolated, estimated = known & (how == INTERPOLATED), known & (how == values.ESTIMATED)
+        self._tally.interpolated += int(interpolated.sum())
+        self._tally.estimated += int(estimated.sum())
         if self._with_marks:
-            if how in (INTERPOLATED, values.ESTIMATED):
-                row.marks.append(self._how[how])
-            if quality:
-                row.marks += [str(text) for bit, text in _QUALITY.items() if quality & bit]
+            work.mark(interpolated, self._how[INTERPOLATED])
+            work.mark(estimated, self._how[values.ESTIMATED])
+            for bit, text in _QUALITY.items():
+                work.mark(known & ((quality & bit) != 0), str(text))
 
 
-class _Row:
-    """One row on its way: its span and interval, the places of its values, and its marks."""
+class _Work:
+    """Rows on their way: their spans and intervals, the places of their values, and their marks."""
 
-    __slots__ = ("after", "before", "high", "low", "marks", "piece", "shown", "span", "step")
+    __slots__ = ("after", "before", "highs", "lows", "marks", "means", "pieces", "repeats", "shown")
 
-    def __init__(self, piece: _Piece, low: int, high: int, step: int, shown: values.Values | None) -> None:
-        self.piece, self.span, self.low, self.high, self.step, self.shown = (
-            piece,
-            piece.span,
-            low,
-            high,
-            step,
-            shown,
-        )
-        self.before = self.after = piece.first + step
-        self.marks: list[str] = []
+    def __init__(
+        self, pieces: Sequence[_Piece], shown: values.Values | None, ends_only: bool, with_marks: bool
+    ) -> None:
+        self.pieces, self.shown = pieces, shown
+        if ends_only:
+            self.lows = [one.span.start for one in pieces]
+            self.highs = [one.span.end for one in pieces]
+        else:
+            self.lows = [at for one in pieces for at in one.moments[:-1]]
+            self.highs = [at for one in pieces for at in one.moments[1:]]
+        self.repeats = [one.rows for one in pieces] if len(pieces) < len(self.lows) else None
+        steps = (np.arange(one.first, one.first + one.rows) for one in pieces)
+        self.before = np.concatenate(list(steps))
+        self.after = self.before if ends_only else self.before + 1
+        self.means: Means | None = None
+        self.marks: list[list[str]] = [[] for _low in self.lows] if with_marks else []
+
+    def mark(self, where: np.ndarray, text: str) -> None:
+        """Add a mark to some rows, if marks are wanted at all."""
+        if self.marks:
+            for row in np.flatnonzero(where).tolist():
+                self.marks[row].append(text)
+
+    def span(self, row: int) -> Span:
+        """The span of a row."""
+        ends = np.cumsum([one.rows for one in self.pieces])
+        return self.pieces[int(np.searchsorted(ends, row, "right"))].span
 
 
 def cell(value: Any, usual: int | None, decimals: int | None) -> Cell:

@@ -19,7 +19,6 @@ from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, m
 from avlas.reports.calc.shown_in import converted_decimals
 from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, NONE, Series, values_at
 from avlas.reports.counters import EXACTLY, Counters, Moments, counters_at
-from avlas.transfer.exports.formatting import Number
 from avlas.transfer.exports.layout import OWN, STANDARD
 
 if TYPE_CHECKING:
@@ -155,10 +154,14 @@ def _deserved(sent: int, ratio: Fraction) -> int:
     return max(converted_decimals(sent, decimal), sent - decimal.adjusted() if decimal < 1 else 0)
 
 
-def figure(value: float, factor: Fraction, decimals: int) -> Number:
-    """``value`` (canonical) as a figure; the one on the meter's display comes back exactly."""
-    text = f"{value * factor.denominator / factor.numerator:.{decimals}f}"
-    return Number(text[1:] if text[0] == "-" and not text.strip("-0.") else text)
+def figures(values: np.ndarray, factor: Fraction, decimals: int) -> list[str]:
+    """``values`` (canonical) as figures; those on the meter's display come back exactly."""
+    shown = values * float(factor.denominator) / float(factor.numerator)
+    texts = ("\n".join([f"%.{decimals}f"] * len(shown)) % tuple(shown.tolist())).split("\n")
+    for place in np.flatnonzero(np.signbit(shown)).tolist():
+        if not texts[place].strip("-0."):  # minus nothing
+            texts[place] = texts[place][1:]
+    return texts
 
 
 class Units:

@@ -42,7 +42,7 @@ def plain(text: str) -> str:
         return quoted[1].replace('""', '"').strip()
     if text[:1] == "'" and text[1:2] in tuple("=+-@\t\r0123456789"):
         return text[1:].strip()
-    if text.upper() in _ERRORS:
+    if text[:1] == "#" and text.upper() in _ERRORS:
         raise CellError(N_("The spreadsheet shows an error here instead of a value."))
     if "\ufffd" in text:
         raise CellError(
@@ -53,6 +53,8 @@ def plain(text: str) -> str:
 
 def number(text: str, decimal: str = "") -> Decimal:
     """A number. ``decimal``: which sign begins the decimals; "": the last of point and comma that stands in it."""
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        return Decimal(text)
     bare = re.sub(r"[\s\u00a0\u202f']", "", text).replace("\u2212", "-")
     if decimal not in (",", "."):
         points, commas = bare.count("."), bare.count(",")

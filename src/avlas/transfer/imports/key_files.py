@@ -152,7 +152,7 @@ def add_to_stock(utility: Utility, source: str, entries: Sequence[KeyEntry]) -> 
                 rows.setdefault(key, _meter(utility, entry))
         Meter.objects.bulk_create(list(rows.values()), batch_size=200)
         if rows:
-            installing.found_by_radio(utility, [(meter, str(meter)) for meter in rows.values()])
+            installing.found_by_radio(utility, [(meter.pk, str(meter)) for meter in rows.values()])
             audit.record(
                 "meter.delivered",
                 utility=utility,

@@ -37,7 +37,7 @@ from avlas.meters.slots import READING_COLUMNS, READING_KEY
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.system import audit
 from avlas.system.told import told
-from avlas.transfer.imports.models import Import, ImportDeed, ImportRow, Verdict
+from avlas.transfer.imports import deeds, staging
 from avlas.transfer.imports.reading_row import ReadingRecord
 from avlas.transfer.imports.register_plan import NEW, SAME, Judged
 from avlas.transfer.imports.register_row import Fault
@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from avlas.system.models import Utility
+    from avlas.transfer.imports.models import Import, ImportDeed
     from avlas.transfer.imports.register_plan import Seen
+    from avlas.transfer.imports.staging import Staged
 
 _CLOSE: Final = 1e-9
 
@@ -238,23 +240,25 @@ def _same(there: float | None, value: float) -> bool:
 
 
 def take_in(
-    of: Import, rows: Sequence[ImportRow], seen: Seen, headings: Mapping[str, str], _existing: str = "",
+    of: Import, rows: Sequence[Staged], seen: Seen, headings: Mapping[str, str], _existing: str = "",
     *, on_fault: Callable[[Judged], None],
 ) -> dict[str, int]:  # fmt: skip
     """Write a chunk of staged readings (inside the caller's transaction); see ``taking_in.take_in``."""
     records = [ReadingRecord(**row.record) for row in rows]
     chunk = ReadingChunk(of.utility, records, seen, headings)
     columns: column_store.Columns = {name: [] for name in READING_COLUMNS}
-    done, refused = [], []
+    accepted: list[int] = []
+    done: dict[int, list[list[Any]]] = {}
+    refused = []
     now = int(datetime.now(UTC).timestamp())
     specs = []
     for row, record in zip(rows, records, strict=True):
         judged = chunk.judge(row.line, record)
         if judged.faults:
             on_fault(judged)
-            row.verdict, row.faults = Verdict.REFUSED, [fault.packed() for fault in judged.faults]
-            refused.append(row)
+            refused.append(judged)
             continue
+        accepted.append(row.line)
         if judged.effects["reading"] == SAME:
             continue
         meter, figures = chunk.reading_of(record)
@@ -267,27 +271,23 @@ def take_in(
         }  # fmt: skip
         for name, column in columns.items():
             column.append(values.get(name))
-        done.append([row.line, [["reading", meter.pk, _seconds(record.at)]]])
+        done[row.line] = [["reading", meter.pk, _seconds(record.at)]]
     known = formats.ids(set(specs))
     columns["format_id"] = [known[spec] for spec in specs]
     column_store.upsert(connection, "reading", columns, READING_KEY)
-    if refused:
-        ImportRow.objects.bulk_update(refused, ["verdict", "faults"], batch_size=100)
-    ImportDeed.objects.create(of=of, rows=len(rows) - len(refused), done=done)
-    ImportRow.objects.filter(
-        of=of, pk__in=[row.pk for row in rows if row.verdict != Verdict.REFUSED]
-    ).delete()
+    deeds.keep(of, accepted, done)
+    staging.leave(of, rows, refused)
     if done:
         audit.record(
             "readings.imported", utility=of.utility, user=of.by, target=of.name,
-            detail={"import": of.pk, "lines": [done[0][0], done[-1][0]], "readings": len(done)},
+            detail={"import": of.pk, "lines": [min(done), max(done)], "readings": len(done)},
         )  # fmt: skip
     return {"reading_added": len(done)}
 
 
 def undo(of: Import, row: ImportDeed) -> dict[str, int]:
     """Void the readings that some rows brought (inside the caller's transaction); give counts."""
-    wanted = {(meter, slot): line for line, deeds in row.done for _what, meter, slot in deeds}
+    wanted = {(meter, slot): line for line, some in row.done for _what, meter, slot in some}
     kept: dict[int, list[dict[str, Any]]] = {}
     voided = []
     for (meter, slot), line in wanted.items():

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db import connection
+
+from avlas.meters import column_store, model_rows
 from avlas.meters.key_text import N_
 from avlas.meters.models import (
     Customer,
@@ -38,13 +41,37 @@ if TYPE_CHECKING:
     from avlas.transfer.imports.register_row import Record
 
 NEW, SAME = "new", "same"
-_KEYS: Final = {"customer": ("number",), "point": ("facility_id",), "meter": ("manufacturer", "serial")}
-_MODELS: Final[dict[str, type[Any]]] = {
-    "customer": Customer, "point": MeteringPoint, "meter": Meter,
+CUSTOMER, POINT, METER = "customer", "point", "meter"
+MODELS: Final[dict[str, type[Any]]] = {
+    CUSTOMER: Customer, POINT: MeteringPoint, METER: Meter,
 }  # fmt: skip
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    CUSTOMER: ("number", "name", "email", "phone"),
+    POINT: ("facility_id", "address", "postal_code", "city", "district", "property_name", "latitude", "longitude",
+            "door_code", "key_place", "contact", "warning"),
+    METER: ("manufacturer", "serial", "model", "medium", "qp_m3h", "mounted_in", "litres_per_pulse", "accuracy_class",
+            "manufactured_year", "revision_due", "seals", "note"),
+}  # fmt: skip
+"""What of each thing an import may write."""
+_KEYS: Final = {CUSTOMER: ("number",), POINT: ("facility_id",), METER: ("manufacturer", "serial")}
 
 Key = tuple[str, ...]
-Row = Customer | MeteringPoint | Meter
+Keys = dict[str, Key]  # of the things a row speaks of, by part
+
+
+@dataclass(slots=True, eq=False)
+class Thing:
+    """A customer, metering point or meter, as far as an import writes it. ``pk`` None: to be made."""
+
+    key: Key
+    values: dict[str, Any] = field(default_factory=dict)  # all of COLUMNS once it is there
+    pk: int | None = None
+    retired: bool = False
+
+    @property
+    def name(self) -> str:
+        """As ``changes.name_of`` says it."""
+        return "".join(self.key)
 
 
 @dataclass(slots=True)
@@ -62,23 +89,23 @@ class Seen:
     )  # facility id -> line, customer number
     members: set[tuple[str, Key]] = field(default_factory=set)  # group, meter
 
-    def note(self, line: int, record: Record) -> None:
+    def note(self, line: int, record: Record, keys: Keys) -> None:
         """Remember an accepted row."""
-        for part, names in _KEYS.items():
-            values = getattr(record, part)
-            if values:
-                key = tuple(values[name] for name in names)
-                first = self.said[part].get(key)
-                merged = (json.loads(first[1]) if first else {}) | values
-                self.said[part][key] = (first[0] if first else line, json.dumps(merged))
-        if record.point and record.meter:
-            key = (record.meter["manufacturer"], record.meter["serial"])
-            self.meter_at.setdefault(key, (line, record.point["facility_id"]))
+        for part, key in keys.items():
+            values, first = getattr(record, part), self.said[part].get(key)
+            if first is None:
+                self.said[part][key] = (line, json.dumps(values))
+            else:
+                self.said[part][key] = (first[0], json.dumps(json.loads(first[1]) | values))
+        meter, point = keys.get(METER), keys.get(POINT)
+        if point and meter:
+            self.meter_at.setdefault(meter, (line, point[0]))
             if record.placed["role"] == Installation.MAIN:
-                self.main_at.setdefault(record.point["facility_id"], (line, key))
-        if record.point and record.customer:
-            self.customer_at.setdefault(record.point["facility_id"], (line, record.customer["number"]))
-        self.members.update((name, _key("meter", record.meter)) for name in record.placed.get("groups", ()))
+                self.main_at.setdefault(point[0], (line, meter))
+        if point and CUSTOMER in keys:
+            self.customer_at.setdefault(point[0], (line, keys[CUSTOMER][0]))
+        if meter:
+            self.members.update((name, meter) for name in record.placed.get("groups", ()))
 
 
 @dataclass(slots=True)
@@ -89,6 +116,7 @@ class Judged:
     record: Record
     faults: list[Fault]
     effects: dict[str, Any]
+    keys: Keys = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -104,7 +132,7 @@ class Judged:
 class Chunk:
     """Some rows of a file against the register. ``headings``: field code -> heading, for faults.
 
-    Its rows are those that are there (``rows``), the ones to be made have no primary key.
+    Its things are those that are there and those to be made (``things``).
     """
 
     def __init__(
@@ -118,118 +146,106 @@ class Chunk:
         lock: bool = False,
     ) -> None:
         self.utility, self.seen, self.headings, self.existing = utility, seen, headings, existing
-        self.made: list[tuple[int, str, Row]] = []  # line, part, the row to be written
-        self.changed: list[tuple[int, str, Row, dict[str, Any]]] = []  # line, part, the row, what stood there
+        self.made: list[tuple[int, str, Thing]] = []  # line, part, the thing to be written
+        self.changed: list[
+            tuple[int, str, Thing, dict[str, Any]]
+        ] = []  # line, part, the thing, what stood there
         every = list(records)
-        keys = {
-            part: {tuple(getattr(record, part).get(name, "") for name in names)
-                   for record in every if getattr(record, part)}
-            for part, names in _KEYS.items()
-        }  # fmt: skip
-        self.rows: dict[str, dict[Key, Row]] = {}
+        self.things: dict[str, dict[Key, Thing]] = {}
         for part, names in _KEYS.items():
-            there = _MODELS[part].objects.filter(
-                utility=utility, **{f"{names[-1]}__in": {key[-1] for key in keys[part]}}
-            ).order_by("pk")  # fmt: skip
-            if lock:
-                there = there.select_for_update(no_key=True)
-            self.rows[part] = {tuple(getattr(one, name) for name in names): one for one in there}
-        points = [one.pk for one in self.rows["point"].values()]
-        meters = [one.pk for one in self.rows["meter"].values()]
+            wanted = {values.get(names[-1], "") for record in every if (values := getattr(record, part))}
+            self.things[part] = _stored(utility, part, wanted, lock=lock) if wanted else {}
+        points = [one.pk for one in self.things[POINT].values()]
+        meters = [one.pk for one in self.things[METER].values()]
         self.sits: dict[int, list[Installation]] = {}
-        for one in Installation.objects.filter(meter__in=meters).select_related("point"):
-            self.sits.setdefault(one.meter_id, []).append(one)
         self.mains: dict[int, list[Installation]] = {}
-        for one in Installation.objects.filter(point__in=points, role=Installation.MAIN).select_related(
-            "meter"
-        ):
-            self.mains.setdefault(one.point_id, []).append(one)
         self.lives: dict[int, Occupancy] = {}  # the newest of each point
-        for stay in Occupancy.objects.filter(point__in=points).select_related("customer").order_by("from_at"):
-            self.lives[stay.point_id] = stay
+        self.found_at: dict[int, set[str]] = {}  # meter -> identifiers it is found at by radio now
+        if meters:
+            for one in Installation.objects.filter(meter__in=meters).select_related("point"):
+                self.sits.setdefault(one.meter_id, []).append(one)
+            for meter_id, identifier in MeterAddress.objects.filter(
+                meter__in=meters, road="radio", to_at=None
+            ).values_list("meter_id", "identifier"):
+                self.found_at.setdefault(meter_id, set()).add(identifier)
+        if points:
+            mains = Installation.objects.filter(point__in=points, role=Installation.MAIN)
+            for one in mains.select_related("meter"):
+                self.mains.setdefault(one.point_id, []).append(one)
+            stays = Occupancy.objects.filter(point__in=points).select_related("customer")
+            for stay in stays.order_by("from_at"):
+                self.lives[stay.point_id] = stay
         self.groups = {one.name: one for one in Group.objects.filter(utility=utility)} if any(
             record.placed.get("groups") for record in every
         ) else {}  # fmt: skip
         self.members = set(
             GroupMember.objects.filter(meter__in=meters).values_list("group__name", "meter_id")
         ) if self.groups else set()  # fmt: skip
-        self.found_at: dict[int, set[str]] = {}  # meter -> identifiers it is found at by radio now
-        for meter_id, identifier in MeterAddress.objects.filter(
-            meter__in=meters, road="radio", to_at=None
-        ).values_list("meter_id", "identifier"):
-            self.found_at.setdefault(meter_id, set()).add(identifier)
 
     def judge(self, line: int, record: Record) -> Judged:
         """Say what a row does, and do it in memory unless it is refused."""
-        judged = Judged(line, record, self._against_the_file(record), {})
-        for part in _KEYS:
-            values = getattr(record, part)
-            if values:
-                judged.effects[part] = self._effect(part, values)
-        if record.meter and record.point:
-            judged.effects["installed"], faults = self._installed(record)
+        keys = keys_of(record)
+        judged = Judged(line, record, self._against_the_file(record, keys), {}, keys)
+        for part, key in keys.items():
+            judged.effects[part] = self._effect(part, key, getattr(record, part))
+        if METER in keys and POINT in keys:
+            judged.effects["installed"], faults = self._installed(record, keys)
             judged.faults += faults
-        if record.customer and record.point:
-            judged.effects["moved"], faults = self._moved(record)
+        if CUSTOMER in keys and POINT in keys:
+            judged.effects["moved"], faults = self._moved(record, keys)
             judged.faults += faults
         if record.placed.get("groups"):
-            judged.effects["groups"] = self._new_groups(record) or SAME
+            judged.effects["groups"] = self._new_groups(record, keys) or SAME
         if identifier := record.placed.get("identifier"):
-            meter = self.rows["meter"].get(_key("meter", record.meter))
+            meter = self.things[METER].get(keys[METER])
             if meter is not None and meter.pk and self.existing != LEAVE:
                 known = self.found_at.get(meter.pk, set())
                 if record.meter["manufacturer"] + identifier not in known:
-                    judged.effects["meter"] = [
-                        *(judged.effects["meter"] if isinstance(judged.effects["meter"], list) else []),
+                    judged.effects[METER] = [
+                        *(judged.effects[METER] if isinstance(judged.effects[METER], list) else []),
                         "identifier",
                     ]
         if not judged.faults:
-            self.seen.note(line, record)
-            self._make_known(line, record)
+            self.seen.note(line, record, keys)
+            self._make_known(line, record, keys)
         return judged
 
-    def _make_known(self, line: int, record: Record) -> None:
+    def _make_known(self, line: int, record: Record, keys: Keys) -> None:
         """What the row makes or changes is there for the rows after it."""
-        for part, model in _MODELS.items():
-            values = getattr(record, part)
-            if not values:
-                continue
-            key = _key(part, values)
-            row = self.rows[part].get(key)
-            if row is None:
-                row = self.rows[part][key] = model(utility=self.utility)
-                self.made.append((line, part, row))
-            elif row.pk and self.existing == LEAVE:
-                continue
-            before = {}
-            for name, value in values.items():
-                was, becomes = getattr(row, name), as_column(name, value)
-                if was != becomes:
-                    before[name] = was
-                    setattr(row, name, becomes)
-            if row.pk and before:
-                self.changed.append((line, part, row, before))
+        for part, key in keys.items():
+            values, thing = as_columns(getattr(record, part)), self.things[part].get(key)
+            if thing is None:
+                thing = self.things[part][key] = Thing(key)
+                self.made.append((line, part, thing))
+            if thing.pk is None:
+                thing.values.update(values)
+            elif self.existing != LEAVE:
+                before = {
+                    name: thing.values[name] for name, value in values.items() if thing.values[name] != value
+                }
+                if before:
+                    thing.values.update(values)
+                    self.changed.append((line, part, thing, before))
 
     def _fault(self, code: str, value: str, text: str, /, **values: Any) -> Fault:
         return Fault(self.headings.get(code, ""), value, text, values)
 
-    def _against_the_file(self, record: Record) -> list[Fault]:
+    def _against_the_file(self, record: Record, keys: Keys) -> list[Fault]:
         """What contradicts an earlier line."""
         faults = []
-        for part in _KEYS:
-            values = getattr(record, part)
-            before = self.seen.said[part].get(_key(part, values)) if values else None
+        for part, key in keys.items():
+            before = self.seen.said[part].get(key)
             if before is None:
                 continue
-            said = json.loads(before[1])
+            values, said = getattr(record, part), json.loads(before[1])
             for name in sorted(said.keys() & values.keys()):
                 if said[name] != values[name]:
                     code = f"{part}.{name}" if f"{part}.{name}" in BY_CODE else f"{part}.north"
                     faults.append(self._fault(
                         code, str(values[name]), N_("Line %(line)s says otherwise of the same one: %(other)s."),
                         line=before[0], other=str(said[name])))  # fmt: skip
-        if record.meter and record.point:
-            key, place = _key("meter", record.meter), record.point["facility_id"]
+        if METER in keys and POINT in keys:
+            key, place = keys[METER], keys[POINT][0]
             there = self.seen.meter_at.get(key)
             if there is not None and there[1] != place:
                 faults.append(self._fault(
@@ -241,7 +257,7 @@ class Chunk:
                     "point.facility_id", place,
                     N_("Line %(line)s puts another main meter there. A second one is a sub-meter or control meter."),
                     line=main[0]))  # fmt: skip
-        if record.customer and record.point:
+        if CUSTOMER in keys and POINT in keys:
             lives = self.seen.customer_at.get(record.point["facility_id"])
             if lives is not None and lives[1] != record.customer["number"]:
                 faults.append(self._fault(
@@ -250,26 +266,23 @@ class Chunk:
                     line=lives[0], other=lives[1]))  # fmt: skip
         return faults
 
-    def _effect(self, part: str, values: Mapping[str, Any]) -> str | list[str]:
+    def _effect(self, part: str, key: Key, values: Mapping[str, Any]) -> str | list[str]:
         """Whether a thing is new, the same, or which of its columns change."""
-        key = _key(part, values)
-        row = self.rows[part].get(key)
-        seen = self.seen.said[part].get(key)
-        if row is None or row.pk is None:  # not written yet
-            return NEW if seen is None else SAME
+        thing = self.things[part].get(key)
+        if thing is None or thing.pk is None:  # not written yet
+            return SAME if key in self.seen.said[part] else NEW
         if self.existing == LEAVE:
             return SAME
-        changed = [name for name, value in values.items() if getattr(row, name) != as_column(name, value)]
+        changed = [name for name, value in as_columns(values).items() if thing.values[name] != value]
         return changed or SAME
 
-    def _installed(self, record: Record) -> tuple[str, list[Fault]]:
+    def _installed(self, record: Record, keys: Keys) -> tuple[str, list[Fault]]:
         """As ``installing.install`` judges it."""
-        meter, point = self.rows["meter"].get(_key("meter", record.meter)), self.rows["point"].get(
-            _key("point", record.point))  # fmt: skip
+        meter, point = self.things[METER].get(keys[METER]), self.things[POINT].get(keys[POINT])
         serial, role = record.meter["serial"], record.placed["role"]
         at = datetime.fromisoformat(record.placed["installed_at"])
         point_id, faults = (point.pk if point else None), []
-        seen = self.seen.meter_at.get(_key("meter", record.meter))
+        seen = self.seen.meter_at.get(keys[METER])
         if seen is not None and seen[1] == record.point["facility_id"]:
             return SAME, []  # an earlier line did it
         history = self.sits.get(meter.pk, []) if meter and meter.pk else []
@@ -279,7 +292,7 @@ class Chunk:
                 faults.append(self._fault(
                     "placed.role", role, N_("The meter is installed there already, in another role.")))  # fmt: skip
             return SAME, faults
-        if isinstance(meter, Meter) and meter.retired_at is not None:
+        if meter is not None and meter.retired:
             faults.append(self._fault(
                 "meter.serial", serial, N_("The meter is out of use. Take it back into stock first.")))  # fmt: skip
         elif now is not None:
@@ -300,9 +313,9 @@ class Chunk:
                    " role."), meter=str(rival.meter)))  # fmt: skip
         return NEW, faults
 
-    def _moved(self, record: Record) -> tuple[str, list[Fault]]:
+    def _moved(self, record: Record, keys: Keys) -> tuple[str, list[Fault]]:
         """As ``points.move`` judges it."""
-        point = self.rows["point"].get(_key("point", record.point))
+        point = self.things[POINT].get(keys[POINT])
         number = record.customer["number"]
         seen = self.seen.customer_at.get(record.point["facility_id"])
         if seen is not None and seen[1] == number:
@@ -321,22 +334,47 @@ class Chunk:
                 day=changed_at.date().isoformat())]  # fmt: skip
         return NEW, []
 
-    def _new_groups(self, record: Record) -> list[str]:
+    def _new_groups(self, record: Record, keys: Keys) -> list[str]:
         """The groups the meter is not in yet."""
-        key = _key("meter", record.meter)
-        meter = self.rows["meter"].get(key)
+        meter = self.things[METER].get(keys[METER])
         pk = meter.pk if meter else None
         return [
             name
             for name in record.placed["groups"]
-            if (name, pk) not in self.members and (name, key) not in self.seen.members
+            if (name, pk) not in self.members and (name, keys[METER]) not in self.seen.members
         ]
 
 
-def _key(part: str, values: Mapping[str, Any]) -> Key:
-    return tuple(values.get(name, "") for name in _KEYS[part])
+def keys_of(record: Record) -> Keys:
+    """What the things a row speaks of are told apart by."""
+    return {
+        part: tuple([values.get(name, "") for name in names])
+        for part, names in _KEYS.items()
+        if (values := getattr(record, part))
+    }
 
 
-def as_column(name: str, value: Any) -> Any:
-    """A value of a record as its row's column holds it."""
-    return date.fromisoformat(value) if name == "revision_due" and isinstance(value, str) else value
+def _stored(utility: Utility, part: str, wanted: set[str], *, lock: bool) -> dict[Key, Thing]:
+    """The utility's things of which the last column of the key is among ``wanted``."""
+    names, columns, keys = COLUMNS[part], _KEYS[part], [COLUMNS[part].index(name) for name in _KEYS[part]]
+    condition, parameter = column_store.among(connection, columns[-1], sorted(wanted))
+    retired = "retired_at IS NOT NULL" if part == METER else "1 = 0"
+    ending = " FOR NO KEY UPDATE" if lock and connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, {retired}, {', '.join(names)} FROM {model_rows.table(MODELS[part])}"
+            f" WHERE utility_id = %s AND {condition} ORDER BY id{ending}",
+            [utility.pk, parameter],
+        )
+        rows = cursor.fetchall()
+    found = {}
+    for pk, is_retired, *values in rows:
+        key = tuple([values[place] for place in keys])
+        found[key] = Thing(key, dict(as_columns(dict(zip(names, values, strict=True)))), pk, bool(is_retired))
+    return found
+
+
+def as_columns(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values of a record as its thing's columns hold them."""
+    due = values.get("revision_due")
+    return {**values, "revision_due": date.fromisoformat(due)} if isinstance(due, str) else values

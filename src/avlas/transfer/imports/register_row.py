@@ -28,6 +28,7 @@ LONGEST: Final = {
     "meter.model": 60, "meter.accuracy_class": 20, "meter.seals": 200, "meter.note": 2000, "placed.groups": 800,
 }  # fmt: skip
 """Characters a text may have: the columns' own lengths (a test compares them)."""
+_WHERE: Final = {code: (one.part, one.name) for code, one in BY_CODE.items()}
 _GROUP_NAME: Final = 80
 _MEDIUM_WORDS: Final[dict[str, str]] = {
     **{name: name for name in wellformed.MEDIA},
@@ -125,17 +126,19 @@ def understand(line: Line, rules: Rules) -> tuple[Record, list[Fault]]:
     texts: dict[str, str] = {}
     for code, place in rules.columns.items():
         text = line.cells[place]
+        if not text:
+            continue
         try:
             texts[code] = text
-            text = cells.plain(text) if text else ""
+            text = cells.plain(text)
             if not text:
                 del texts[code]
                 continue
             texts[code] = text
             if code in ("point.north", "point.east"):
                 continue
-            one = BY_CODE[code]
-            getattr(record, one.part)[one.name] = _value(code, text, rules)
+            part, name = _WHERE[code]
+            getattr(record, part)[name] = _value(code, text, rules)
         except CellError as problem:
             faults.append(Fault(rules.headings[place], line.cells[place], problem.text, problem.values))
     faults += _position(record, texts, rules)
@@ -186,12 +189,11 @@ def _belonging(record: Record, texts: Mapping[str, str], rules: Rules) -> list[F
         identifier = record.meter.pop("identifier", "")
         if identifier:
             record.placed["identifier"] = identifier
-    since = rules.since.isoformat()
     if record.meter and record.point:
         record.placed.setdefault("role", "main")
-        record.placed.setdefault("installed_at", since)
+        record.placed.setdefault("installed_at", rules.since.isoformat())
     if record.customer and record.point:
-        record.placed.setdefault("moved_in_at", since)
+        record.placed.setdefault("moved_in_at", rules.since.isoformat())
     return faults
 
 
@@ -226,7 +228,9 @@ def maker(text: str, _rules: Rules) -> str:
 
 
 def whole_number_text(text: str) -> str:
-    """A number as text: 12345678.0 and 1.2345678E+7, as spreadsheets leave numbers, are 12345678."""
+    """A number as text: 12345678.0, as spreadsheets leave numbers, is 12345678. Raises CellError for 1.23E+7."""
+    if "." not in text and "," not in text:
+        return text
     if found := re.fullmatch(r"(\d{1,20})[.,]0+", text, re.ASCII):
         return found[1]
     if re.fullmatch(r"\d[.,]\d+E\+?\d{1,2}", text, re.ASCII | re.IGNORECASE):

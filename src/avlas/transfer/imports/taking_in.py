@@ -5,51 +5,43 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from avlas.meters import installing
-from avlas.meters.changes import name_of
-from avlas.meters.models import (
-    Customer,
-    Group,
-    GroupMember,
-    Installation,
-    Meter,
-    MeteringPoint,
-    Occupancy,
-)
+from avlas.meters import installing, model_rows
+from avlas.meters.models import Group, GroupMember, Installation, Meter, Occupancy
 from avlas.meters.wellformed import radio_number
 from avlas.system import audit
-from avlas.transfer.imports.models import Import, ImportDeed, ImportRow, Verdict
-from avlas.transfer.imports.register_plan import NEW, Chunk, Judged, Seen
+from avlas.transfer.imports import deeds, staging
+from avlas.transfer.imports.register_plan import (
+    COLUMNS,
+    CUSTOMER,
+    METER,
+    MODELS,
+    NEW,
+    POINT,
+    Chunk,
+    Judged,
+    Seen,
+)
 from avlas.transfer.imports.register_row import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-CUSTOMER, POINT, METER = "customer", "point", "meter"
-MODELS: Final[dict[str, type[Any]]] = {
-    CUSTOMER: Customer, POINT: MeteringPoint, METER: Meter,
-}  # fmt: skip
-COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    CUSTOMER: ("number", "name", "email", "phone"),
-    POINT: ("facility_id", "address", "postal_code", "city", "district", "property_name", "latitude", "longitude",
-            "door_code", "key_place", "contact", "warning"),
-    METER: ("manufacturer", "serial", "model", "medium", "qp_m3h", "mounted_in", "litres_per_pulse", "accuracy_class",
-            "manufactured_year", "revision_due", "seals", "note"),
-}  # fmt: skip
-"""What of each row an import may write."""
+    from avlas.transfer.imports.models import Import
+    from avlas.transfer.imports.register_plan import Key, Thing
+    from avlas.transfer.imports.staging import Staged
 
 
-def fingerprint(part: str, row: Any) -> str:
+def fingerprint(part: str, values: Mapping[str, Any]) -> str:
     """A mark of what an import wrote into a row: another one, once somebody changed it."""
-    values = [str(getattr(row, name) or "") for name in COLUMNS[part]]
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+    texts = [str(values.get(name) or "") for name in COLUMNS[part]]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
 def take_in(
     of: Import,
-    rows: Sequence[ImportRow],
+    rows: Sequence[Staged],
     seen: Seen,
     headings: Mapping[str, str],
     existing: str,
@@ -69,17 +61,12 @@ def take_in(
         judged = chunk.judge(row.line, record)
         if judged.faults:
             on_fault(judged)
-            row.verdict, row.faults = Verdict.REFUSED, [fault.packed() for fault in judged.faults]
-            refused.append(row)
+            refused.append(judged)
         else:
             accepted.append(judged)
     done = _write(chunk, accepted)
-    if refused:
-        ImportRow.objects.bulk_update(refused, ["verdict", "faults"], batch_size=100)
-    if accepted:
-        ImportDeed.objects.create(of=of, rows=len(accepted), done=sorted(done.items()))
-    gone = [row.pk for row in rows if row.verdict != Verdict.REFUSED]
-    ImportRow.objects.filter(of=of, pk__in=gone).delete()
+    deeds.keep(of, [judged.line for judged in accepted], done)
+    staging.leave(of, rows, refused)
     counts = _counts(chunk, done)
     if done:
         audit.record(
@@ -92,22 +79,22 @@ def take_in(
 def _names(chunk: Chunk) -> dict[str, list[str]]:
     """What was added and changed, by the numbers it has in the register."""
     said: dict[str, list[str]] = {}
-    for _line, part, row in chunk.made:
-        said.setdefault(f"{part}_added", []).append(name_of(row))
-    for _line, part, row, _before in chunk.changed:
-        said.setdefault(f"{part}_changed", []).append(name_of(row))
+    for _line, part, thing in chunk.made:
+        said.setdefault(f"{part}_added", []).append(thing.name)
+    for _line, part, thing, _before in chunk.changed:
+        said.setdefault(f"{part}_changed", []).append(thing.name)
     return said
 
 
 def _counts(chunk: Chunk, done: Mapping[int, list[list[Any]]]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for _line, part, _row in chunk.made:
+    for _line, part, _thing in chunk.made:
         counts[f"{part}_added"] = counts.get(f"{part}_added", 0) + 1
-    for part, pk in {(part, row.pk) for _line, part, row, _before in chunk.changed}:
+    for part, pk in {(part, thing.pk) for _line, part, thing, _before in chunk.changed}:
         assert pk
         counts[f"{part}_changed"] = counts.get(f"{part}_changed", 0) + 1
-    for deeds in done.values():
-        for what, *_rest in deeds:
+    for some in done.values():
+        for what, *_rest in some:
             if what in ("installed", "moved", "member"):
                 counts[what] = counts.get(what, 0) + 1
     return counts
@@ -121,20 +108,23 @@ def _write(chunk: Chunk, accepted: Sequence[Judged]) -> dict[int, list[list[Any]
         done.setdefault(line, []).append(list(deed))
 
     for part, model in MODELS.items():
-        made = [(line, row) for line, what, row in chunk.made if what == part]
-        model.objects.bulk_create([row for _line, row in made], batch_size=400)
-        for line, row in made:
-            note(line, part, "new", row.pk, fingerprint(part, row))
-    for line, part, row, before in chunk.changed:
-        note(line, part, "changed", row.pk,
-             {name: [_plain(was), _plain(getattr(row, name))] for name, was in before.items()})  # fmt: skip
-    for part, model in MODELS.items():
-        rows = {row.pk: row for _line, what, row, _before in chunk.changed if what == part}
-        names = sorted(
-            {name for _line, what, _row, before in chunk.changed if what == part for name in before}
+        made = [(line, thing) for line, what, thing in chunk.made if what == part]
+        ids = model_rows.insert(
+            model, _columns(part, [thing for _line, thing in made]), {"utility_id": chunk.utility.pk}
         )
-        if rows:
-            model.objects.bulk_update(list(rows.values()), names, batch_size=100)
+        for (line, thing), pk in zip(made, ids, strict=True):
+            thing.pk = pk
+            note(line, part, "new", pk, fingerprint(part, thing.values))
+    for line, part, thing, before in chunk.changed:
+        note(line, part, "changed", thing.pk,
+             {name: [_plain(was), _plain(thing.values[name])] for name, was in before.items()})  # fmt: skip
+    for part, model in MODELS.items():
+        things = list(
+            {thing.pk: thing for _line, what, thing, _before in chunk.changed if what == part}.values()
+        )
+        names = {name for _line, what, _thing, before in chunk.changed if what == part for name in before}
+        columns = {name: column for name, column in _columns(part, things).items() if name in names}
+        model_rows.change(model, [thing.pk for thing in things if thing.pk is not None], columns)
     _addresses(chunk, accepted, note)
     _installations(chunk, accepted, note)
     _occupancies(chunk, accepted, note)
@@ -142,76 +132,89 @@ def _write(chunk: Chunk, accepted: Sequence[Judged]) -> dict[int, list[list[Any]
     return done
 
 
-def _meter(chunk: Chunk, record: Record) -> Meter:
-    row = chunk.rows[METER][record.meter["manufacturer"], record.meter["serial"]]
-    assert isinstance(row, Meter)
-    return row
+def _columns(part: str, things: Sequence[Thing]) -> dict[str, list[Any]]:
+    """What an import writes of things, column by column."""
+    return {
+        name: [thing.values.get(name, usual) for thing in things]
+        for name in COLUMNS[part]
+        for usual in [model_rows.usual(MODELS[part], name)]
+    }
 
 
-def _point(chunk: Chunk, record: Record) -> MeteringPoint:
-    row = chunk.rows[POINT][(record.point["facility_id"],)]
-    assert isinstance(row, MeteringPoint)
-    return row
+def _id(chunk: Chunk, part: str, key: Key) -> int:
+    pk = chunk.things[part][key].pk
+    assert pk is not None
+    return pk
 
 
 def _addresses(chunk: Chunk, accepted: Sequence[Judged], note: Callable[..., None]) -> None:
     """New meters are found by radio at their number; others at a number that they were not found at before."""
-    new = {row.pk for _line, part, row in chunk.made if part == METER}
-    pairs: dict[tuple[int, str], Meter] = {}
+    new = {thing.pk for _line, part, thing in chunk.made if part == METER}
+    pairs: dict[tuple[int, str], None] = {}
     for judged in accepted:
         if not judged.record.meter:
             continue
-        meter = _meter(chunk, judged.record)
-        wanted = judged.record.placed.get("identifier") or (
-            radio_number(meter.serial) if meter.pk in new else ""
-        )
-        said = judged.effects["meter"]
-        if wanted and (said == NEW or (isinstance(said, list) and "identifier" in said)):
-            pairs[meter.pk, meter.manufacturer + wanted] = meter
-            if meter.pk not in new:
-                note(judged.line, "address", meter.pk, meter.manufacturer + wanted)
+        said = judged.effects[METER]
+        if said != NEW and not (isinstance(said, list) and "identifier" in said):
+            continue
+        maker, serial = key = judged.keys[METER]
+        meter_id = _id(chunk, METER, key)
+        wanted = judged.record.placed.get("identifier") or (radio_number(serial) if meter_id in new else "")
+        if wanted:
+            pairs[meter_id, maker + wanted] = None
+            if meter_id not in new:
+                note(judged.line, "address", meter_id, maker + wanted)
     if pairs:
-        installing.found_by_radio(
-            chunk.utility, [(meter, identifier) for (_pk, identifier), meter in pairs.items()]
-        )
+        installing.found_by_radio(chunk.utility, list(pairs))
 
 
 def _installations(chunk: Chunk, accepted: Sequence[Judged], note: Callable[..., None]) -> None:
-    made = []
+    made: dict[str, list[Any]] = {"point_id": [], "meter_id": [], "role": [], "from_at": []}
+    lines = []
     for judged in accepted:
-        if judged.effects.get("installed") == NEW:
-            placed = judged.record.placed
-            meter = _meter(chunk, judged.record)
-            made.append((judged.line, Installation(
-                point=_point(chunk, judged.record), meter=meter, role=placed["role"],
-                from_at=datetime.fromisoformat(placed["installed_at"]))))  # fmt: skip
-            if chunk.sits.get(meter.pk):  # it was somewhere before: its addresses ended with that
-                installing.open_addresses(meter)
-    Installation.objects.bulk_create([row for _line, row in made], batch_size=400)
-    for line, row in made:
-        note(line, "installed", row.pk, bool(chunk.sits.get(row.meter_id)))
+        if judged.effects.get("installed") != NEW:
+            continue
+        placed, keys = judged.record.placed, judged.keys
+        meter_id = _id(chunk, METER, keys[METER])
+        row = (
+            _id(chunk, POINT, keys[POINT]),
+            meter_id,
+            placed["role"],
+            datetime.fromisoformat(placed["installed_at"]),
+        )
+        for column, value in zip(made.values(), row, strict=True):
+            column.append(value)
+        lines.append(judged.line)
+        if chunk.sits.get(meter_id):  # it was somewhere before: its addresses ended with that
+            installing.open_addresses(Meter.objects.get(pk=meter_id))
+    ids = model_rows.insert(Installation, made)
+    for line, pk, meter_id in zip(lines, ids, made["meter_id"], strict=True):
+        note(line, "installed", pk, bool(chunk.sits.get(meter_id)))
 
 
 def _occupancies(chunk: Chunk, accepted: Sequence[Judged], note: Callable[..., None]) -> None:
-    made, ended = [], []
+    made: dict[str, list[Any]] = {"point_id": [], "customer_id": [], "from_at": []}
+    lines, ended = [], []
     for judged in accepted:
         if judged.effects.get("moved") != NEW:
             continue
-        point = _point(chunk, judged.record)
+        keys = judged.keys
+        point_id = _id(chunk, POINT, keys[POINT])
         at = datetime.fromisoformat(judged.record.placed["moved_in_at"])
-        newest = chunk.lives.get(point.pk)
+        newest = chunk.lives.get(point_id)
         if newest is not None and newest.to_at is None:
             newest.to_at = at
             ended.append(newest)
-        customer = chunk.rows[CUSTOMER][(judged.record.customer["number"],)]
-        stay = Occupancy(point=point, customer=customer, from_at=at)  # type: ignore[misc]
-        made.append((judged.line, stay, newest.pk if newest in ended else None))
+        for column, value in zip(
+            made.values(), (point_id, _id(chunk, CUSTOMER, keys[CUSTOMER]), at), strict=True
+        ):
+            column.append(value)
+        lines.append((judged.line, newest.pk if newest in ended else None))
     Occupancy.objects.bulk_update(
         ended, ["to_at"], batch_size=200
     )  # first: one customer at a time has a point
-    Occupancy.objects.bulk_create([stay for _line, stay, _before in made], batch_size=400)
-    for line, stay, before in made:
-        note(line, "moved", stay.pk, before)
+    for (line, before), pk in zip(lines, model_rows.insert(Occupancy, made), strict=True):
+        note(line, "moved", pk, before)
 
 
 def _groups(chunk: Chunk, accepted: Sequence[Judged], note: Callable[..., None]) -> None:
@@ -225,7 +228,7 @@ def _groups(chunk: Chunk, accepted: Sequence[Judged], note: Callable[..., None])
             if group is None:
                 group = chunk.groups[name] = Group.objects.create(utility=chunk.utility, name=name)
                 note(judged.line, "group", group.pk)
-            members.setdefault((group.pk, _meter(chunk, judged.record).pk), judged.line)
+            members.setdefault((group.pk, _id(chunk, METER, judged.keys[METER])), judged.line)
     GroupMember.objects.bulk_create(
         [GroupMember(group_id=group, meter_id=meter) for group, meter in members], ignore_conflicts=True,
         batch_size=400,

@@ -34,7 +34,8 @@ from avlas.meters.models import (
 )
 from avlas.system import audit
 from avlas.system.told import told
-from avlas.transfer.imports.taking_in import CUSTOMER, METER, MODELS, POINT, fingerprint
+from avlas.transfer.imports.register_plan import COLUMNS, CUSTOMER, METER, MODELS, POINT
+from avlas.transfer.imports.taking_in import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -203,7 +204,7 @@ def _made(of: Import, part: str, work: _Undo, free: Callable[[list[int]], set[in
             continue
         if pk not in not_in_use:
             work.keep(line, _IN_USE, name=name_of(row))
-        elif fingerprint(part, row) != mark:
+        elif fingerprint(part, {name: getattr(row, name) for name in COLUMNS[part]}) != mark:
             work.keep(line, _TOUCHED, name=name_of(row))
         else:
             gone.append(pk)

@@ -23,7 +23,16 @@ from avlas.system.job_kind import Interrupted
 from avlas.system.jobs import run_now
 from avlas.system.models import Job
 from avlas.system.told import told
-from avlas.transfer.imports import fields, reading_plan, reading_row, register_row, sheet, taking_in, undoing
+from avlas.transfer.imports import (
+    fields,
+    reading_plan,
+    reading_row,
+    register_row,
+    sheet,
+    staging,
+    taking_in,
+    undoing,
+)
 from avlas.transfer.imports.errors import ImportProblem
 from avlas.transfer.imports.known_files import FORMATS
 from avlas.transfer.imports.models import (
@@ -46,6 +55,7 @@ if TYPE_CHECKING:
     from avlas.system.models import User
     from avlas.transfer.imports.register_row import Fault, Rules
     from avlas.transfer.imports.sheet import Line
+    from avlas.transfer.imports.staging import Staged
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +66,7 @@ UNDO_WITHIN: Final = timedelta(days=30)
 LEFT_LYING: Final = timedelta(days=7)
 """How long an import that nobody went on with is kept, with its file."""
 _AIM_SECONDS: Final = 0.2
-_FIRST, _SMALLEST, _LARGEST = 200, 20, 350  # undone in the same parts, which takes a little longer
+_FIRST, _SMALLEST, _LARGEST = 200, 20, 600
 _TRIES: Final = 3
 
 
@@ -149,22 +159,22 @@ def check(one: Import, progress: Callable[[int, int | None], None]) -> None:
     kind, settings = KINDS[one.kind], Settings.of(one.settings)
     read = _message_file if settings.format else _table
     total, lines, headings = read(one, settings, datetime.now(UTC))
-    while ImportRow.objects.filter(of=one).exists():  # of an earlier check
-        _delete_some(one)
+    staging.clear(one)  # of an earlier check
     seen, pace, done = Seen(), _Pace(), 0
     counts: dict[str, int] = {}
     while understood := list(islice(lines, pace.size)):
         pace.begin()
         against = kind.chunk(one.utility, [record for _line, record, faults in understood if not faults], seen,
                         headings, settings.existing)  # fmt: skip
-        rows = [_staged(one, against, *row) for row in understood]
+        rows = [
+            Judged(line, record, faults, {}) if faults else against.judge(line, record)
+            for line, record, faults in understood
+        ]
         for row in rows:
-            name = Verdict(row.verdict).name.lower()
-            counts[name] = counts.get(name, 0) + 1
             _count(counts, row)
         done += len(understood)
         with transaction.atomic():
-            ImportRow.objects.bulk_create(rows, batch_size=400)
+            staging.lay(one, rows)
             one.progress_done, one.progress_total = done, total
             one.save(update_fields=["progress_done", "progress_total"])
         pace.end(len(understood))
@@ -200,17 +210,12 @@ def _message_file(one: Import, settings: Settings, now: datetime) -> _Read:
     return len(rows), iter(rows), dict(known.headings)
 
 
-def _staged(one: Import, against: Any, line: int, record: Any, faults: list[Fault]) -> ImportRow:
-    judged = Judged(line, record, faults, {}) if faults else against.judge(line, record)
-    return ImportRow(
-        of=one, line=line, verdict=judged.verdict, record=judged.record.packed(),
-        faults=[fault.packed() for fault in judged.faults], effects=judged.effects,
-    )  # fmt: skip
-
-
-def _count(counts: dict[str, int], row: ImportRow) -> None:
-    """What the row would do, by things."""
-    if row.verdict == Verdict.REFUSED:
+def _count(counts: dict[str, int], row: Judged) -> None:
+    """What the row would do, by its verdict and by things."""
+    verdict = row.verdict
+    name = verdict.name.lower()
+    counts[name] = counts.get(name, 0) + 1
+    if verdict == Verdict.REFUSED:
         return
     for part, effect in row.effects.items():
         if effect == "same":
@@ -221,19 +226,13 @@ def _count(counts: dict[str, int], row: ImportRow) -> None:
         counts[name] = counts.get(name, 0) + (len(effect) if part == "groups" else 1)
 
 
-def _delete_some(one: Import) -> None:
-    first = list(ImportRow.objects.filter(of=one).order_by("line").values_list("pk", flat=True)[:2000])
-    ImportRow.objects.filter(pk__in=first).delete()
-
-
 def _take_in(one: Import, progress: Callable[[int, int | None], None]) -> None:
     settings = Settings.of(one.settings)
     headings = {code: heading for heading, code in settings.columns}
     if settings.format:
         headings = dict(FORMATS[settings.format].headings)
-    good = ImportRow.objects.filter(of=one).exclude(verdict=Verdict.REFUSED).order_by("line")
     total = one.progress_total = one.counts.get("rows", 0) - one.counts.get("refused", 0)
-    seen, pace = Seen(), _Pace()
+    seen, pace, line = Seen(), _Pace(), 0
     done = one.deeds.aggregate(rows=Sum("rows"))["rows"] or 0  # before the worker was stopped
     result = dict(one.counts.get("result", {}))
 
@@ -243,10 +242,10 @@ def _take_in(one: Import, progress: Callable[[int, int | None], None]) -> None:
         result["refused"] = result.get("refused", 0) + 1
 
     try:
-        while rows := list(good[: pace.size]):
+        while rows := staging.waiting(one, line, pace.size):
             pace.begin()
             made = _one_chunk(one, rows, seen, headings, settings.existing, refused, result, done + len(rows))
-            result, done = made, done + len(rows)
+            result, done, line = made, done + len(rows), rows[-1].line
             pace.end(len(rows))
             progress(done, total)
     except _NotWhole as problem:
@@ -261,10 +260,11 @@ def _take_in(one: Import, progress: Callable[[int, int | None], None]) -> None:
 
 
 def _one_chunk(
-    one: Import, rows: Sequence[ImportRow], seen: Seen, headings: dict[str, str], existing: str,
+    one: Import, rows: Sequence[Staged], seen: Seen, headings: dict[str, str], existing: str,
     refused: Callable[[Judged], None], result: dict[str, int], done: int,
 ) -> dict[str, int]:  # fmt: skip
     """Take one chunk in; when somebody adds the same thing at the same moment, look again."""
+    before = dict(result)
     for attempt in range(_TRIES):
         try:
             with transaction.atomic():
@@ -276,6 +276,9 @@ def _one_chunk(
         except IntegrityError:
             if attempt == _TRIES - 1:
                 raise
+            seen = Seen()  # nothing of these rows is done; what earlier ones did stands in the register
+            result.clear()
+            result.update(before)
         else:
             return together
     raise AssertionError("unreachable")
@@ -335,8 +338,7 @@ def forget_old(now: datetime) -> None:
 
 def throw_away(one: Import) -> None:
     """Forget an import of which nothing was taken in, with its file."""
-    while ImportRow.objects.filter(of=one).exists():
-        _delete_some(one)
+    staging.clear(one)
     with transaction.atomic():
         audit.record("imports.thrown_away", utility=one.utility, target=one.name, detail={"import": one.pk})
         one.delete()
