@@ -258,7 +258,7 @@ def among(
     return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
 
 
-def update(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: str) -> None:
+def update(connection: BaseDatabaseWrapper, table: str, columns: Mapping[str, Column], key: str) -> None:
     """Update rows of ``table``: ``columns`` holds its unique column ``key`` and what to set in each row."""
     names = [name for name in columns if name != key]
     if not columns[key]:

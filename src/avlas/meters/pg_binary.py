@@ -80,7 +80,9 @@ def _cells(columns: Mapping[str, Column], before: int | None = None) -> tuple[by
             continue
         if sent is None:
             sent = np.ones((len(rows), rows.itemsize), bool)
-        at = rows.dtype.fields[f"value {number}"][1]
+        fields = rows.dtype.fields
+        assert fields is not None
+        at = fields[f"value {number}"][1]
         sent[:, at : at + size] = np.arange(size) < length[:, None]
         has_null |= bool((length < 0).any())
     return rows.tobytes() if sent is None else rows.view(np.uint8).reshape(sent.shape)[
