@@ -122,7 +122,6 @@ class TypedForm(forms.Form):
 
     manufacturer = forms.CharField(
         label=gettext_lazy("Maker"),
-        min_length=3,
         max_length=3,
         validators=[RegexValidator(r"^[A-Za-z]{3}$", gettext_lazy("Three letters, for example KAM."))],
     )
