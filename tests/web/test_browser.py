@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.one_database
+TABLET = 768  # held upright
 
 
 @pytest.fixture
@@ -129,6 +130,10 @@ def test_every_page_fits_the_window_and_obeys_the_policy(signed_in, site, north,
                .map((e) => e.outerHTML.slice(0, 120))"""
         )
         assert not unnamed, (address, unnamed)
+        if width > TABLET:
+            signed_in.set_viewport_size({"width": TABLET, "height": 1024})
+            assert signed_in.evaluate("document.documentElement.scrollWidth") <= TABLET, address
+            signed_in.set_viewport_size({"width": width, "height": 844})
 
 
 def test_find_a_meter_and_look_at_its_consumption(signed_in, site, north):
