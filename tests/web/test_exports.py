@@ -177,6 +177,14 @@ def test_too_many_rows_are_a_jobs_work(clerk, own, monkeypatch):
     assert "mer än en miljon" in answer.content.decode()
 
 
+def test_a_job_without_a_place_says_what_is_lacking(clerk, own, north):
+    url = reverse("job_add") + "?kind=export"
+    lacking = "Det finns inget än: skapa det först"
+    assert lacking not in clerk.get(url).content.decode()
+    Place.objects.filter(utility=north.utility).delete()
+    assert lacking in clerk.get(url).content.decode()
+
+
 def test_as_a_job_of_the_own_utility(clerk, own, north, south):
     url = reverse("job_add") + "?kind=export"
     said = clerk.get(url).content.decode()

@@ -219,5 +219,8 @@ def _field(parameter: Parameter, utility: Utility | None) -> forms.Field:
     if parameter.type == "yes_no":
         return forms.BooleanField(**common | {"required": False})
     if parameter.type == "choice":
-        return forms.ChoiceField(choices=parameter.options(utility), **common)
+        choices = parameter.options(utility)
+        if not choices:
+            common["help_text"] = _("There is none yet: make one first, then come back here.")
+        return forms.ChoiceField(choices=choices, **common)
     return forms.CharField(max_length=500, **common)
