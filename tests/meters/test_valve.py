@@ -42,6 +42,15 @@ class TestRules:
         assert valve_rules.missing_steps(STEPS, date(2026, 6, 21)) == ["future", "too_early"]
         assert valve_rules.missing_steps(STEPS | {"no_harm": date(2026, 6, 2)}, date(2026, 6, 22)) == []
         assert valve_rules.missing_steps(STEPS, TODAY, reminder_days=60) == ["too_early"]
+        told_late = STEPS | {"social_welfare": date(2026, 7, 1)}  # the board has its three weeks as well
+        assert valve_rules.missing_steps(told_late, TODAY) == ["too_early"]
+        assert valve_rules.missing_steps(told_late, date(2026, 7, 22)) == []
+
+    def test_each_medium_has_its_law(self):
+        reminded = valve_rules.STEPS["reminded"]
+        assert "28 §" in str(reminded.source("heat"))
+        assert "4 §" in str(reminded.source("electricity"))
+        assert reminded.source("water") == ""
 
     def test_frost(self):
         local = SUMMER.astimezone(ZoneInfo("Europe/Stockholm"))

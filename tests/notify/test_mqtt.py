@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -139,21 +140,39 @@ def test_over_tls_with_the_brokers_own_authority(broker, certificate):
         mqtt.publish(mqtt.Broker("localhost", free_port()), messages(1), "avlas-x")
 
 
-@pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+@pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 def test_mosquitto_takes_it_and_refuses_a_wrong_password(tmp_path, ears):
-    port = free_port()
-    (tmp_path / "m.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    process = subprocess.Popen(["mosquitto", "-c", str(tmp_path / "m.conf")])
+    port, open_port = free_port(), free_port()
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "avlas", "rätt"], check=True)
+    settings = ["per_listener_settings true",
+                f"listener {open_port} 127.0.0.1", "allow_anonymous true",
+                f"listener {port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}"]  # fmt: skip
+    if os.geteuid() == 0:  # else it becomes a user who may not read the folder
+        settings.insert(0, "user root")
+    (tmp_path / "m.conf").write_text("\n".join(settings) + "\n")
+    process = subprocess.Popen([MOSQUITTO, "-c", str(tmp_path / "m.conf")])
+
+    def publish(password):
+        there = mqtt.Broker("127.0.0.1", port, tls=False, user="avlas", password=password)
+        mqtt.publish(there, messages(3), "avlas-x")
+
     try:
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                mqtt.publish(mqtt.Broker("127.0.0.1", port, tls=False), messages(3), "avlas-x")
+                publish("rätt")
                 break
             except NotSent:
+                assert process.poll() is None
                 assert time.monotonic() < end
                 time.sleep(0.1)
-        assert ears(port).until(1)[0] == ("avlas/x/0", "å0", True)
+        assert ears(open_port).until(1)[0] == ("avlas/x/0", "å0", True)
+        with pytest.raises(NotSent, match="refuse"):
+            publish("fel")
     finally:
         process.terminate()
         process.wait()

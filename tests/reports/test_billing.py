@@ -91,6 +91,14 @@ def test_each_state_has_its_ground(utility):
     assert {never.pk, back.pk} <= {one.meter_id for one in month.found.who}
 
 
+def test_what_nobody_pays_for_is_no_gap(utility):
+    place(make(utility, "sensor", medium="pressure"), START - DAY)
+    make(utility, "in stock")
+    store(make(utility, "nowhere yet"), [START, END], [100.0, 350.0])
+    found, _month = states(utility)
+    assert found == {"nowhere yet": COMPLETE}
+
+
 def test_an_estimate_goes_by_last_year_else_by_the_days_before(utility):
     since = START + 9 * DAY
     known = make(utility, "known")

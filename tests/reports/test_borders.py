@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avlas.reports.calc.borders import STANDARD_TIME, borders
+from avlas.reports.calc.borders import STANDARD_TIME, borders, months_later
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 
@@ -35,6 +35,19 @@ def test_months_and_years():
     ]  # fmt: skip
     years = borders("year", datetime(2024, 5, 5, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=STANDARD_TIME))
     assert [moment.astimezone(STANDARD_TIME).year for moment in years] == [2024, 2025, 2026]
+
+
+def test_months_forward_and_back():
+    first = date(2026, 11, 1)
+    steps = {
+        0: first,
+        1: date(2026, 12, 1),
+        2: date(2027, 1, 1),
+        -10: date(2026, 1, 1),
+        -11: date(2025, 12, 1),
+    }
+    assert {step: months_later(date(2026, 11, 23), step) for step in steps} == steps
+    assert months_later(first, -36) == date(2023, 11, 1)
 
 
 def test_a_period_ends_after_it_begins():

@@ -85,6 +85,8 @@ def test_what_follows_does_not_depend_on_when_one_asks(moment, what):
         (Schedule(cron="0 7 * * 0,3"), "every Wednesday and Sunday at 07:00", "varje onsdag och söndag kl. 07:00", Parts("weekly", 7, 0, (3, 7))),
         (Schedule(cron="0 3 1 * *"), "on day 1 of every month at 03:00", "den 1 varje månad kl. 03:00", Parts("monthly", 3, 0, (), 1)),
         (Schedule(cron="0 3 L * *"), "on the last day of every month at 03:00", "sista dagen i varje månad kl. 03:00", Parts("monthly", 3, 0, (), LAST_DAY)),
+        (Schedule(cron="*/10 * * * *"), "every 10 minutes", "med 10 minuters mellanrum", Parts("cron")),
+        (Schedule(cron="*/7 * * * *"), "by the expression */7 * * * *", "enligt uttrycket */7 * * * *", Parts("cron")),
         (Schedule(cron="0 3 1 1 *"), "by the expression 0 3 1 1 *", "enligt uttrycket 0 3 1 1 *", Parts("cron")),
     ],
 )  # fmt: skip

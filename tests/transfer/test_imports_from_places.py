@@ -7,8 +7,9 @@ from threading import Event
 
 import pytest
 from django.db import transaction
+from tests.transfer.test_mscons import interchange
 
-from avlas.meters.models import Customer, Key, Meter, MeterAddress
+from avlas.meters.models import Customer, Installation, Key, Meter, MeterAddress, MeteringPoint, Reading
 from avlas.simulate.kem import KemMeter, kem_file
 from avlas.system import jobs
 from avlas.system.models import Job, JobRun, KeptSecret
@@ -180,3 +181,27 @@ def test_keys_alone(clerk, watch, inbox):
     (inbox / "order.kem").write_bytes(kem_file(METERS, "rätt lösen"))
     work(watch)
     assert (Key.objects.count(), Meter.objects.count()) == (2, 0)
+
+
+def test_files_that_are_recognised_need_no_mapping(clerk, place, inbox):
+    meter = Meter.objects.create(utility=clerk.utility, manufacturer="KAM", serial="67000001", medium="heat")
+    point = MeteringPoint.objects.create(utility=clerk.utility, facility_id="735")
+    Installation.objects.create(point=point, meter=meter, from_at=datetime(2020, 1, 1, tzinfo=UTC))
+    job = make_job(clerk, "import", place=str(place.pk), mapping="recognised", pattern="*", rows="all")
+    sent = interchange("LOC+90+735::9'LIN+1'MEA+AAZ++MWH'QTY+220:12.5'DTM+597:202601010000:203'")
+    (inbox / "matvarden.edi").write_bytes(sent)
+    run, said = work(job)
+    assert (run.status, said) == (
+        "done",
+        ["matvarden.edi: 1 rows, 1 things added, 0 changed, 0 rows refused."],
+    )
+    assert Reading.objects.get().energy_heat_kwh == 12500.0
+    (inbox / "matvarden.edi").write_bytes(sent)
+    assert work(job)[1] == ["matvarden.edi is the same as last time."]
+    (inbox / "again.edi").write_bytes(sent)
+    assert "0 things added" in work(job)[1][0]
+    (inbox / "kunder.csv").write_bytes(b"Kundnr;Namn\nK1;A\n")
+    run, _said = work(job)
+    assert run.status == "failed"
+    assert in_words(run.told).startswith("kunder.csv: The file is not recognised")
+    assert (Import.objects.last().status, Reading.objects.count()) == ("columns", 1)

@@ -93,3 +93,42 @@ def test_the_form_for_a_typed_value_knows_the_moment(north, silent, sign_in):
     assert "2026-10-01" in text
     for odd in ("x", "2026-10-01", "99999-01-01T00:00+00:00"):
         assert client.get(reverse("meter_reading_add", args=[silent.pk]), {"at": odd}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("unit", "name", "row", "of_total", "total", "before", "more"),
+    [
+        ("kwh", "kWh", "2 450", "MWh", "12,700", "12,250", "11"),
+        ("mwh", "MWh", "2,450", "MWh", "12,700", "12,250", "0,011"),
+        ("gj", "GJ", "8,820", "GJ", "45,720", "44,100", "0,040"),
+    ],
+)
+def test_energy_in_the_utilitys_unit(north, sign_in, unit, name, row, of_total, total, before, more):
+    """Five meters that used 2,350 to 2,750 kWh; all together more than 10,000 kWh, and so MWh where kWh is chosen."""
+    for number, used in enumerate((2350.0, 2450.0, 2550.0, 2600.0, 2750.0)):
+        meter = Meter.objects.create(
+            utility=north.utility, manufacturer="KAM", serial=f"7100000{number}", medium="heat"
+        )
+        point = MeteringPoint.objects.create(
+            utility=north.utility, facility_id=f"UNIT{number}", address=f"Enhetsgatan {number}"
+        )
+        Installation.objects.create(point=point, meter=meter, from_at=START - timedelta(days=90))
+        store(meter, [START - timedelta(days=31), START, END], [0.0, 2450.0, 2450.0 + used])
+    north.utility.energy_unit = unit
+    north.utility.save()
+    client = sign_in(north.superuser)
+
+    def plain(page: str, **query: str) -> str:
+        return client.get(reverse(page), SEPTEMBER | query).content.decode().replace("\xa0", " ")
+
+    assert f"{row} {name}" in plain("billing", q="Enhetsgatan")
+    trial = plain("billing_trial", share="1")
+    assert f"<strong>{total} {of_total}</strong>" in trial
+    assert f'<td class="figure">{before} {of_total}</td>' in trial
+    assert f"<strong>{row} {name}</strong>" not in trial  # as much as the month before
+    listed = plain("billing_trial_file", share="1", file="csv")
+    assert row.replace(" ", "") in listed  # the month before
+    assert f";{name};" in listed
+    client.post(f"{reverse('billing')}?month=2026-09", {"close": "1"})
+    store(meter, [END], [2450.0 + 2761.0], kind=1)
+    assert f"{more} {name}" in plain("billing_corrections")

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import translation
 from tests.reports.test_consumption import store
 
-from avlas.meters import about_customer, erasure
+from avlas.meters import about_customer, erasure, virtual_points
 from avlas.meters.keys import Who
 from avlas.meters.models import (
     Customer,
@@ -152,6 +152,66 @@ def test_a_customers_report_is_about_the_last_twelve_months(now, first, last):
     with time_machine.travel(f"{now} 12:00+00:00", tick=False):
         period = consumer_reports.asked({}, "customer")
     assert (period.first.isoformat(), period.final.isoformat()) == (first, last)
+
+
+@pytest.fixture
+def yard(north, flat):
+    """A virtual point of Carin's: the flat and a laundry (2 kWh a day) less a garage (1 kWh a day, first days unknown)."""
+    whole = MeteringPoint.objects.create(utility=north.utility, facility_id="80808", address="Ängsvägen gård")
+    carin = Customer.objects.create(
+        utility=north.utility, number="F-Carin", name="Carin", email="c@home.example"
+    )
+    Occupancy.objects.create(point=whole, customer=carin, from_at=MOVED - timedelta(days=8))
+    virtual_points.add(whole, flat[0], 1, Who())
+    for serial, sign, use, first in (("77770002", 1, 2, 1), ("77770003", -1, 1, 5)):
+        part = MeteringPoint.objects.create(
+            utility=north.utility, facility_id=serial, address=f"Tvätt {serial}"
+        )
+        meter = Meter.objects.create(utility=north.utility, manufacturer="KAM", serial=serial, medium="heat")
+        Installation.objects.create(point=part, meter=meter, from_at=MOVED - timedelta(days=800))
+        start = datetime(2024, 3, first, tzinfo=STANDARD_TIME)
+        store(meter, [use * n for n in range(33 - first)], start=start, step=timedelta(days=1), late=0)
+        InfoEvent.objects.create(meter=meter, at=datetime(2024, 3, 15, 4, tzinfo=UTC), code=8, code_before=0)
+        virtual_points.add(whole, part, sign, Who())
+    return whole, carin
+
+
+def test_a_virtual_points_sum_is_told_and_nothing_of_its_parts(yard):
+    whole, carin = yard
+    for subjects in ([consumer_report.of_point(whole, MARCH)], consumer_report.of_customer(carin, MARCH)):
+        (one,) = told(subjects, MARCH)
+        assert [row[1] for row in one["rows"]] == ["–"] * 2 + ["14"] * 2 + ["13"] * 27
+        assert ["part is missing" in row[-1] for row in one["rows"][2:]] == [True] * 2 + [False] * 27
+        assert dict(one["facts"])["Customer"] == "Carin"
+        assert dict(one["facts"])["Metering point"] == "worked out from 3 others"
+        assert one["stands"] == one["codes"] == []
+        assert not [word for word in ("7777", "Anna", "Bo", "Tvätt") if word in str(one)]
+        assert any("no meter of its own" in note for note in one["notes"])
+        assert any("lacks it" in note for note in one["notes"])
+        assert any("this customer" in note for note in one["notes"])
+
+
+def test_a_virtual_points_report_is_sent_and_taken_back_with_its_parts(north, flat, yard, sign_in):
+    whole, _carin = yard
+    client = sign_in(north.superuser)
+    shown = client.get(reverse("point", args=[whole.pk]) + "?unit=day&from=2024-03-01").content.decode()
+    assert reverse("point_report", args=[whole.pk]) in shown
+    assert client.get(reverse("point_report", args=[whole.pk]) + "?from=2024-03-01").content.startswith(
+        b"%PDF-"
+    )
+    address = reverse("point_report_send", args=[whole.pk])
+    assert 'value="c@home.example"' in client.get(address + "?unit=day&from=2024-03-01").content.decode()
+    form = {
+        "email": "c@home.example",
+        "language": "sv",
+        "unit": "day",
+        "first": "2024-03-01",
+        "last": "2024-03-31",
+    }
+    assert client.post(address, form).status_code == 302
+    assert Attachment.objects.count() == 1
+    erasure.erase(flat[1], MOVED, MOVED + timedelta(days=1), Who())
+    assert not Attachment.objects.exists()
 
 
 def send(client, meter, **changes):

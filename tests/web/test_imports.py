@@ -167,3 +167,32 @@ def test_the_job_works_through_what_waits(clerk, north):
     one.refresh_from_db()
     assert one.status == "checked"
     assert "kunder.csv" in JobRun.objects.get(job__kind=work.JOB).lines.get().values["name"]
+
+
+def test_a_file_that_is_recognised_is_checked_without_columns(clerk, north):
+    from tests.transfer.test_mscons import interchange
+
+    sent = interchange("LOC+90+735::9'LIN+1'MEA+AAZ++KWH'QTY+136:1'DTM+324:202601010000202601010100:719'")
+    one = hand_in(clerk, sent, "matvarden.edi")
+    assert (one.status, one.kind) == ("check", "readings")
+    address = reverse("import_one", args=[one.pk])
+    assert "Recognised: MSCONS (EDIFACT)." in clerk.get(address).content.decode()
+    assert clerk.get(reverse("import_columns", args=[one.pk])).url == address
+    work.do(one)
+    text = clerk.get(address).content.decode()
+    assert "No main meter was installed at this metering point" in text
+    assert "Segment</th>" in text
+    assert reverse("import_columns", args=[one.pk]) not in text
+    broken = hand_in(clerk, sent[:-9], "halv.edi")
+    work.do(broken)
+    text = clerk.get(reverse("import_one", args=[broken.pk])).content.decode()
+    assert "It is not whole: fetch it again." in text
+    assert "Throw it away" in text
+    assert reverse("import_columns", args=[broken.pk]) not in text
+
+
+def test_a_gateways_report_comes_with_its_columns_filled_in(clerk, north):
+    one = hand_in(clerk, b"00000161;05047168;2009-12-17 00:00:00;00;08147268710405ac4841034700000000\r\n")
+    answer, said = shown(clerk, one)
+    assert (said["column_2"], said["column_4"], said["delimiter"]) == ("reading.at", "reading.telegram", ";")
+    assert "Recognised: Elvaco" in answer.content.decode()

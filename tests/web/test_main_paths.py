@@ -317,7 +317,6 @@ def people(browser: Browser, town: Town) -> Iterator[dict[str, Person]]:
     )
     found: dict[str, Person] = {}
     contexts: list[BrowserContext] = []
-    expect.set_options(timeout=PATIENCE_MS)
     for language, user in (("sv", north.administrator), ("en", english)):
         context = browser.new_context(
             locale={"sv": "sv-SE", "en": "en-GB"}[language], timezone_id="Europe/Stockholm"
@@ -335,7 +334,6 @@ def people(browser: Browser, town: Town) -> Iterator[dict[str, Person]]:
     yield found
     for context in contexts:
         context.close()
-    expect.set_options(timeout=5_000)
 
 
 def watch(person: Person) -> None:

@@ -17,10 +17,11 @@ from openpyxl import load_workbook
 from avlas.meters import column_store, formats
 from avlas.meters.models import Customer, Group, Installation, Kind, Meter, MeteringPoint, Occupancy, Source
 from avlas.meters.slots import READING_KEY
+from avlas.reports.calc.borders import months_later
 from avlas.reports.models import CoolingLevels, SavedReport
 from avlas.system.models import AuditEvent
 from avlas.web.report_files import ReportTable, pdf
-from avlas.web.report_period import asked_period, months_later, today
+from avlas.web.report_period import asked_period, today
 
 MONTH = months_later(today(), -1)
 PERIOD = f"month={MONTH:%Y-%m}"

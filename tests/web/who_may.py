@@ -30,7 +30,7 @@ LOOK: Final[dict[str, set[str]]] = {
         "consumption_report", "consumption_report_file", "consumption_report_map", "consumption_report_map_meters", "compare", "compare_file", "water_loss", "water_loss_file",
         "saved_reports", "alerts", "alert", "notifications", "notification_add", "notification_edit", "notification_test",
         "notification_delete", "exports", "export_make", "meter_report", "point_report", "customer_report", "billing", "billing_file", "billing_trial", "billing_trial_file", "billing_corrections",
-        "billing_corrections_file", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
+        "billing_corrections_file", "readings_in_doubt", "heard", "heard_one", "receivers", "receiver", "explain", "keys", "jobs", "job", "job_run",
     },
     "reading_management": {
         "export_add", "export_upload", "receipts", "receipt", "receipt_download", "receipt_send",
@@ -71,7 +71,9 @@ CHANGE: Final[dict[str, set[str]]] = {
         "notification_test",
         "notification_delete",
     },  # chooses meters; explains what is pasted
-    "reading_management": (LOOK["reading_management"] | {"billing", "billing_corrections"})
+    "reading_management": (
+        LOOK["reading_management"] | {"billing", "billing_corrections", "readings_in_doubt"}
+    )
     - {"export_file", "receipts", "receipt"},
     "device_and_customer_management": (
         LOOK["device_and_customer_management"] | {"exchange", "meter_case", "alert"}

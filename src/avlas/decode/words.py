@@ -98,11 +98,11 @@ ADVICE: dict[str, dict[str, tuple[str, str]]] = {  # error kind -> title and wha
     "no_key": {
         "en": (
             "The content is encrypted and the key is missing",
-            ("Give the meter's key (--key, or import its key file)."),
+            ("Give the meter's key or import its key file (on the command line: --key)."),
         ),
         "sv": (
             "Innehållet är krypterat och nyckeln saknas",
-            ("Ange mätarens nyckel (--key, eller läs in dess nyckelfil)."),
+            ("Ange mätarens nyckel eller läs in dess nyckelfil (på kommandoraden: --key)."),
         ),
     },
     "wrong_key": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 64  # meters in one transaction: under half a second
 _STATE_BATCH = 300
+_MINUTE = timedelta(minutes=1)
 
 
 class Progress:
@@ -102,6 +104,8 @@ def _write_chunk(
         states.append(state)
     MeterState.objects.bulk_create(states, batch_size=_STATE_BATCH)
     _write_month_starts(town, meters, heard)
+    for index in heard.meters.tolist():
+        _write_exchange(town, meters[index], index)
 
 
 def _judge(track: _Track) -> np.ndarray:
@@ -122,8 +126,10 @@ def _judge(track: _Track) -> np.ndarray:
     return quality
 
 
-def _insert(track: _Track, kind: Kind, quality: np.ndarray) -> None:
+def _insert(track: _Track, kind: Kind, quality: np.ndarray, source: Source = Source.SIMULATED) -> None:
     count = len(track.slots)
+    if source == Source.SIMULATED and track.one.wired:
+        source = Source.WIRED
     columns = {code: column_store.nullable(column) for code, column in track.values.items()}
     if track.info is not None:
         columns["info_code"] = track.info.tolist()
@@ -135,7 +141,7 @@ def _insert(track: _Track, kind: Kind, quality: np.ndarray) -> None:
             "slot_at": track.slots.tolist(),
             "kind": [int(kind)] * count,
             "heard_at": track.heard_at.tolist(),
-            "source": [int(Source.WIRED if track.one.wired else Source.SIMULATED)] * count,
+            "source": [int(source)] * count,
             "quality": quality.tolist(),
             "format_id": [formats.ids({track.spec})[track.spec]] * count,
             **columns,
@@ -204,6 +210,24 @@ def _write_month_starts(town: Town, meters: dict[int, Meter], heard: Heard) -> N
             found = {code: column[good] for code, column in found.items()}
             track = _Track(meters[index], one, stamps[good], stamps[good] + 60, found, None)
             _insert(track, Kind.LOGGED, np.zeros(int(good.sum()), np.int64))
+
+
+def _write_exchange(town: Town, meter: Meter, index: int) -> None:
+    """What the fitter wrote down: the first figures of a meter put up in the history, the last of one taken down."""
+    one = town.meters[index]
+    begun = one.mounted_at if one.mounted_at is not None and one.mounted_at > town.begin else None
+    for at, look_at in (
+        (begun, begun),
+        (one.dismounted_at, one.dismounted_at and one.dismounted_at - _MINUTE),
+    ):
+        if at is None or look_at is None:
+            continue
+        shown = town.values(index, np.array([look_at.replace(tzinfo=None)], "datetime64[s]"))
+        figures = {code: shown[code] for code in JUDGED if code in shown and not np.isnan(shown[code]).any()}
+        if figures:
+            stamp = np.array([int(at.timestamp())])
+            track = _Track(meter, one, stamp, stamp, figures, None)
+            _insert(track, Kind.ENTERED, np.zeros(1, np.int64), Source.EXCHANGE)
 
 
 def _stored_codes(type_name: str) -> set[str]:

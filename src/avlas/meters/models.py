@@ -7,7 +7,7 @@ nothing has a foreign key to them. Times in those two and in info events are who
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -51,6 +51,7 @@ class Quality(IntFlag):
     CLOCK_WRONG = 32  # the meter's clock was off when it stamped this
     ESTIMATED = 64  # estimated and approved by a person
     VOIDED = 128  # taken out of use by a person, with a reason (VoidedReading)
+    ACCEPTED = 256  # a person has looked at what was in doubt and finds it right (doubts)
 
 
 class State(IntEnum):
@@ -587,6 +588,14 @@ class Fence(models.Model):
         ]
 
 
+class ReadingSet(models.QuerySet["Reading"]):
+    """Readings, which a person may have taken out of use."""
+
+    def in_use(self) -> Self:
+        """Those that nobody has taken out of use."""
+        return self.alias(out=F("quality").bitand(int(Quality.VOIDED))).filter(out=0)
+
+
 class Reading(models.Model):
     """A meter's register values at one time: one wide row. Made and written by hand-written SQL."""
 
@@ -599,6 +608,8 @@ class Reading(models.Model):
     format = models.ForeignKey(Format, models.DO_NOTHING, db_constraint=False)
     other = models.JSONField(null=True)
     pk = models.CompositePrimaryKey("meter_id", "slot_at", "kind")
+
+    objects = ReadingSet.as_manager()
 
     class Meta:
         managed = False

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from avlas.meters.keys import Who
     from avlas.meters.logged import Logged
 
-_STAYS: Final = int(Quality.CONFLICT | Quality.VOIDED)  # what a person or the meter said of a row there is
+# what a person or the meter said of a row there is
+_STAYS: Final = int(Quality.CONFLICT | Quality.VOIDED | Quality.ACCEPTED)
 _ROWS_AT_ONCE: Final = 2000
 _COUNTERS: Final = {
     "electricity": ("electricity_import_kwh", "kWh"),

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from avlas.meters.erasure import hold
 from avlas.meters.models import Exchange, Kind, Meter, Quality, Source, ThinnedMonth
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import STANDARD_TIME, months_later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,9 +86,11 @@ def month_of(moment: datetime) -> Month:
 def months_before(now: datetime, months: int) -> datetime:
     """The same moment so many calendar months earlier (UTC); of a day that month hasn't, its last."""
     there = month_of(now).first
-    year, month = divmod(there.year * 12 + there.month - 1 - months, 12)
-    first = there.replace(year=year, month=month + 1)
-    return min(first + (now - there), _moment(month_of(first).end)).astimezone(UTC)
+    first, following = (
+        datetime(day.year, day.month, 1, tzinfo=STANDARD_TIME)
+        for day in (months_later(there, -months), months_later(there, 1 - months))
+    )
+    return min(first + (now - there), following).astimezone(UTC)
 
 
 def limits(rule: Rule, now: datetime) -> tuple[datetime, datetime]:

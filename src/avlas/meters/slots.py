@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 READING_KEY = ("meter_id", "slot_at", "kind")
 READING_COLUMNS = (*READING_KEY, "heard_at", "source", "quality", "format_id", *CODES, "other")
 KEPT_BITS = int(
-    Quality.CONFLICT | Quality.VOIDED
+    Quality.CONFLICT | Quality.VOIDED | Quality.ACCEPTED
 )  # what a person or the meter said stays when a row is filled anew
 TELEGRAM_KEY = ("meter_id", "slot_at", "class_code")
 WIRED_BIT = 1 << 24  # of a class code

@@ -1,10 +1,11 @@
 """What stands between a wish to cut somebody's heat and the valve: legal steps, a second person, frost. Data and pure.
 
-The steps are those of Sweden's District Heating Act (fjärrvärmelagen, SFS 2008:263), 28 §, which a utility has to have
-taken before it interrupts the distribution to a consumer who does not pay. The reminder and the message to the social
-welfare board have the wording of the ordinance SFS 2008:526, 2 and 3 §§ (annexes 1 and 2). How long the consumer has
-after the reminder can be set (``ValveRules.reminder_days``); whether all that the law asks has been done is for the
-person to judge who approves.
+The steps are those that Swedish law asks for before a consumer who does not pay is cut off. For heat: the District
+Heating Act (fjärrvärmelagen, SFS 2008:263), 28 §, with the wording of the reminder and of the message to the social
+welfare board in the ordinance SFS 2008:526, 5 and 6 §§ and annexes 1 and 2 (2 and 3 §§ until SFS 2022:337). For
+electricity: the Electricity Act (ellagen, SFS 1997:857), chapter 11, 3-6 §§. The three weeks are the consumer's from
+the reminder served, and the board's from its message, in which it may take the debt on. How long they have can be set
+(``ValveRules.reminder_days``); whether all that the law asks has been done is for the person to judge who approves.
 """
 
 from __future__ import annotations
@@ -56,37 +57,51 @@ REASONS: Final[dict[str, Reason]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that has to be done and dated before anybody is cut off for want of payment."""
+    """Something that has to be done and dated before anybody is cut off for want of payment; the law's paragraphs."""
 
     title: Promise
     help: Promise
-    source: str
+    for_heat: Promise
+    for_electricity: Promise
+
+    def source(self, medium: str) -> Promise | str:
+        """The paragraph that asks for it where this medium is delivered; "" where none is known to us."""
+        if medium in HEAT:
+            return self.for_heat
+        return self.for_electricity if medium == "electricity" else ""
 
 
 STEPS: Final[dict[str, Step]] = {
     "urged": Step(
         _("Asked to pay"),
         _("The customer was asked to pay within a certain time."),
-        "SFS 2008:263, 28 §",
+        _("District Heating Act, 28 §"),
+        _("Electricity Act, chapter 11, 3 §"),
     ),
     "reminded": Step(
         _("Written reminder served"),
-        _("The reminder says that the heat will be cut off if nothing is paid, and when."),
-        "SFS 2008:263, 28 §; SFS 2008:526, 2 §",
+        _("After that time. It says that the customer will be cut off if nothing is paid, and when."),
+        _("District Heating Act, 28 §; SFS 2008:526, 5 § and annex 1"),
+        _("Electricity Act, chapter 11, 4 §"),
     ),
     "social_welfare": Step(
         _("Social welfare board told"),
-        _("The message to the board of the municipality where the customer lives."),
-        "SFS 2008:263, 28 §; SFS 2008:526, 3 §",
+        _("The board of the municipality where the customer lives; it may take the debt on."),
+        _("District Heating Act, 28 §; SFS 2008:526, 6 § and annex 2"),
+        _("Electricity Act, chapter 11, 4 §"),
     ),
     "no_harm": Step(
-        _("Found that nobody comes to harm"),
-        _("No injury to people and no serious damage is to be feared, and the debt is not in dispute."),
-        "SFS 2008:263, 25-30 §§",
+        _("Found that it may be done"),
+        _(
+            "The debt is considerable and not in dispute, the board has not taken it on, and no injury to people and "
+            "no extensive damage is to be feared."
+        ),
+        _("District Heating Act, 27 § and following"),
+        _("Electricity Act, chapter 11, 3-6 §§"),
     ),
-}  # fmt: skip
+}
 REMINDER_DAYS: Final = 21
-"""From the reminder served to the day on which the heat may be cut."""
+"""From the reminder served, and from the board told, to the day on which the customer may be cut off."""
 
 
 def missing_steps(steps: Mapping[str, date], today: date, reminder_days: int = REMINDER_DAYS) -> list[str]:
@@ -99,7 +114,7 @@ def missing_steps(steps: Mapping[str, date], today: date, reminder_days: int = R
         found.append("future")
     if steps["reminded"] < steps["urged"] or steps["social_welfare"] < steps["urged"]:
         found.append("order")
-    if today < steps["reminded"] + timedelta(days=reminder_days):
+    if today < max(steps["reminded"], steps["social_welfare"]) + timedelta(days=reminder_days):
         found.append("too_early")
     return found
 

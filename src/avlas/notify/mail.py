@@ -175,6 +175,10 @@ def connection(server: Server) -> Iterator[smtplib.SMTP]:
         ) from problem
     except TimeoutError as problem:
         raise NotSent(gettext_noop("%(host)s:%(port)s did not answer in time."), **where) from problem
+    except ConnectionRefusedError as problem:
+        raise NotSent(
+            gettext_noop("No connection to %(host)s:%(port)s: nothing answers there."), **where
+        ) from problem
     except OSError as problem:
         raise NotSent(
             gettext_noop("No connection to %(host)s:%(port)s: %(problem)s."),

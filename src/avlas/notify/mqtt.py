@@ -101,6 +101,10 @@ def publish(broker: Broker, messages: Iterable[Message], client_id: str) -> None
         if broker.tls:
             client.tls_set_context(ssl.create_default_context(cadata=broker.ca or None))
         client.connect(broker.host, broker.port, keepalive=30)
+    except ConnectionRefusedError as problem:
+        raise NotSent(
+            gettext_noop("No connection to %(host)s: nothing answers there."), host=broker.host
+        ) from problem
     except (OSError, ValueError) as problem:
         raise NotSent(
             gettext_noop("No connection to %(host)s: %(problem)s."), host=broker.host, problem=str(problem)

@@ -73,6 +73,10 @@ def send(url: str, secret: str, event_id: UUID, body: str, *, own_machine: bool 
     except (httpx.TimeoutException, TimeoutError) as problem:
         raise NotSent(gettext_noop("%(host)s did not answer in time."), host=host) from problem
     except httpx.HTTPError as problem:
+        if isinstance(problem, httpx.ConnectError) and "SSL" not in str(problem):
+            raise NotSent(
+                gettext_noop("No connection to %(host)s: nothing answers there."), host=host
+            ) from problem
         raise NotSent(
             gettext_noop("No connection to %(host)s: %(problem)s."),
             host=host,

@@ -7,7 +7,7 @@ on whatever alters an amount is a correction until it has been taken into accoun
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +47,16 @@ _DOUBTFUL: Final = int(
     | UseMark.SENSOR_ERROR
     | UseMark.CLOCK_WRONG
 )
+_NEVER_BILLED: Final = (
+    "pressure", "calorific value", "A/D converter", "smoke detector", "room sensor", "gas detector", "carbon dioxide",
+    "breaker", "valve", "customer unit", "bus component", "communication controller", "repeater", "radio converter",
+)  # fmt: skip
+"""Media (families.MEDIA) of devices that count nothing anybody pays for."""
+_BILLED: Final = (
+    f"m.medium NOT IN ({', '.join(['%s'] * len(_NEVER_BILLED))})"
+    " AND (EXISTS (SELECT 1 FROM meters_installation b WHERE b.meter_id = m.id)"
+    " OR EXISTS (SELECT 1 FROM reading r WHERE r.meter_id = m.id))"
+)
 _DAY: Final = 86400
 _RATE_DAYS: Final = 30
 _AT_ONCE: Final = 1000
@@ -73,8 +83,14 @@ class Basis:
 
 
 def basis(members: Members, start: datetime, end: datetime, now: datetime | None = None) -> Basis:
-    """Give the basis for billing a month (aware moments; end not counted)."""
-    found = period_use(members, REGISTERS, start, end, now)
+    """Give the basis for billing a month (aware moments; end not counted).
+
+    Without what is never billed: pressure sensors and the like, and meters that were never installed and never read.
+    """
+    billed = replace(
+        members, test=f"({members.test}) AND {_BILLED}", values=[*members.values, *_NEVER_BILLED]
+    )
+    found = period_use(billed, REGISTERS, start, end, now)
     main = np.array([_main_register(found, row) for row in range(len(found.who))], np.int64)
     marks = found.used.marks
     state = np.full(len(main), COMPLETE)

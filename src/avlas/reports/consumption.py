@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from avlas.decode.families import as_sent, canonical, named
 from avlas.decode.registers import BY_CODE, Aggregate
-from avlas.meters import formats
+from avlas.meters import doubts, formats
 from avlas.meters.models import Installation, Kind, Meter, Quality
 from avlas.reports.calc.borders import STANDARD_TIME, Unit, borders
 from avlas.reports.calc.judgement import (
@@ -283,7 +283,7 @@ def _load(meter_id: int, register: str, low: float, high: float) -> _Readings:
     rows.sort(key=lambda row: (row[0], row[1]))
     data = np.array([(row[0], row[1], row[2], row[3], row[4]) for row in rows], np.float64).reshape(-1, 5)
     series = Series(data[:, 0], data[:, 1].astype(np.int8), data[:, 2], np.arange(len(rows)))
-    return _Readings(series, data[:, 3].astype(np.int64), data[:, 4].astype(np.int64))
+    return _Readings(series, doubts.left(data[:, 3].astype(np.int64)), data[:, 4].astype(np.int64))
 
 
 def _shown(register: str, specs: list[str]) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from django.db import connection
 
+from avlas.meters import doubts
 from avlas.meters.models import Kind, Quality
 from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED, NONE
 
@@ -143,7 +144,7 @@ def _rows(statement: str, places: np.ndarray, moments: Moments, registers: Seque
         rows = cursor.fetchall()
     table = np.array(rows, np.float64).reshape(-1, 5 + len(registers))  # None becomes NaN
     head = table[:, :5].astype(np.int64)
-    return _Rows(head[:, 0], head[:, 1], head[:, 2], head[:, 3], head[:, 4], table[:, 5:])
+    return _Rows(head[:, 0], head[:, 1], head[:, 2], doubts.left(head[:, 3]), head[:, 4], table[:, 5:])
 
 
 def _lacking(found: Counters, near: _Rows, count: int) -> np.ndarray:

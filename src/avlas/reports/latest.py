@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LOOK_BACK = 60  # readings
 _METERS_AT_ONCE = 500
-_IN_USE = f"kind IN ({Kind.LIVE:d}, {Kind.ENTERED:d}) AND quality < {Quality.VOIDED:d}"
+_IN_USE = f"kind IN ({Kind.LIVE:d}, {Kind.ENTERED:d}) AND (quality & {Quality.VOIDED:d}) = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def latest(meter_id: int) -> list[Latest]:
     """Give the newest value of each register among the last readings, in the register table's order."""
     rows = list(
         Reading.objects.filter(meter_id=meter_id, kind__in=(Kind.LIVE, Kind.ENTERED))
-        .exclude(quality__gte=int(Quality.VOIDED))
+        .in_use()
         .order_by("-slot_at")[:_LOOK_BACK]
     )
     texts = formats.specs({row.format_id for row in rows})

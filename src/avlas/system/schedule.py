@@ -34,6 +34,7 @@ WEEKDAY_NAMES: Final[tuple[Promise, ...]] = (
     gettext_lazy("Sunday"),
 )
 _PLAIN: Final = re.compile(r"(\d+) (\*|\d+) (\*|L|\d+) \* (\*|[0-7](?:[-,][0-7])*)")
+_EVERY_FEW_MINUTES: Final = re.compile(r"\*/([1-9]\d?) \* \* \* \*")
 _MONDAY_TO_FRIDAY: Final = (1, 2, 3, 4, 5)
 Pattern = Literal["minutes", "hourly", "daily", "weekly", "monthly", "cron"]
 
@@ -176,6 +177,8 @@ class Schedule:
                 if parts.month_day == LAST_DAY
                 else _("on day %(day)d of every month at %(time)s")
             )
+        elif (step := _EVERY_FEW_MINUTES.fullmatch(self.cron)) and 60 % int(step[1]) == 0:
+            text, values["n"] = _("every %(n)d minutes"), int(step[1])
         else:
             text = _("by the expression %(cron)s")
         return text % values

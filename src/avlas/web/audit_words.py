@@ -184,6 +184,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "readings.estimated": _("Estimated a reading"),
     "readings.imported": _("Imported readings"),
     "readings.voided": _("Voided a reading"),
+    "readings.accepted": _("Found a doubtful reading right"),
     "receivers.added": _("Added a receiver"),
     "receivers.changed": _("Changed a receiver"),
     "receivers.removed": _("Removed a receiver"),

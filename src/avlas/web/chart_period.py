@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import STANDARD_TIME, months_later
 from avlas.web import formats
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ class Period:
         if self.last is not None:
             if self.unit in ("month", "year"):
                 count = (self.end.year - self.first.year) * 12 + self.end.month - self.first.month
-                end = _months_later(self.end, steps * count)
-                return Period(self.unit, _months_later(self.first, steps * count), end - timedelta(days=1))
+                end = months_later(self.end, steps * count)
+                return Period(self.unit, months_later(self.first, steps * count), end - timedelta(days=1))
             shift = (self.end - self.first) * steps
             return Period(self.unit, self.first + shift, self.last + shift)
         if self.unit == "hour":
             return replace(self, first=self.first + timedelta(days=steps))
         if self.unit == "day":
-            return replace(self, first=_months_later(self.first, steps))
+            return replace(self, first=months_later(self.first, steps))
         return replace(
             self, first=date(self.first.year + steps * (1 if self.unit == "month" else _YEARS_SHOWN), 1, 1)
         )
@@ -109,7 +109,7 @@ class Period:
         """The period in words."""
         whole = {
             "hour": self.final == self.first,
-            "day": self.first.day == 1 and self.end == _months_later(self.first, 1),
+            "day": self.first.day == 1 and self.end == months_later(self.first, 1),
             "month": (self.first.month, self.first.day) == (1, 1)
             and self.end == date(self.first.year + 1, 1, 1),
         }
@@ -138,7 +138,7 @@ def asked_period(query: Mapping[str, str], today: date) -> Period:
     if last is not None and last >= first:
         if unit in ("month", "year"):
             first = first.replace(day=1) if unit == "month" else first.replace(month=1, day=1)
-            end = _months_later(last.replace(day=1), 1) if unit == "month" else date(last.year + 1, 1, 1)
+            end = months_later(last.replace(day=1), 1) if unit == "month" else date(last.year + 1, 1, 1)
             last = end - timedelta(days=1)
         return Period(unit, first, min(last, first + timedelta(days=_MOST_DAYS[unit] - 1)))
     if unit == "day":
@@ -149,6 +149,12 @@ def asked_period(query: Mapping[str, str], today: date) -> Period:
         newest = today.year - _YEARS_SHOWN + 1
         first = date(newest if first >= date(newest, 1, 1) else first.year, 1, 1)
     return Period(unit, first)
+
+
+def is_wrong_way(query: Mapping[str, str]) -> bool:
+    """Whether an address asks for days that end before they begin."""
+    first, last = _day(query.get("from", "")), _day(query.get("to", ""))
+    return first is not None and last is not None and last < first
 
 
 def partners(rows: Sequence[Row], others: Sequence[Row], unit: Unit, kind: str) -> list[Row | None]:
@@ -163,11 +169,6 @@ def _name(row: Row, unit: Unit, years: int) -> tuple[int, ...]:
     start = row.start.astimezone(STANDARD_TIME)
     parts = (start.year + years, start.month, start.day, start.hour)
     return parts[: {"year": 1, "month": 2, "day": 3, "hour": 4}[unit]]
-
-
-def _months_later(day: date, months: int) -> date:
-    count = day.year * 12 + day.month - 1 + months
-    return date(count // 12, count % 12 + 1, 1)
 
 
 def _year_before(day: date) -> date:

@@ -1,7 +1,8 @@
 """The consumer's report: what somebody used, as a PDF to send them (rows S102 to S104).
 
 It tells a customer about the customer's own time at a metering point and about no one else's: readings from before
-they moved in or after they moved out are left out, also from the comparison with the year before.
+they moved in or after they moved out are left out, also from the comparison with the year before. Of a virtual point it
+tells the sum and nothing of the parts: they may be other people's.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from avlas.reports.calc import value_at
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.consumption import Span, spans_of_meter, spans_of_point, standing
 from avlas.reports.latest import latest
+from avlas.reports.virtual_use import newest_of, parts_of
 from avlas.web import formats, info_codes, words
 from avlas.web.charts import bar_chart, line_chart
 from avlas.web.consumption_shown import (
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from avlas.meters.models import Customer, MeteringPoint
     from avlas.reports.consumption import Row
     from avlas.reports.latest import Latest
+    from avlas.reports.virtual_use import Part
     from avlas.system.models import Utility
     from avlas.web.chart_period import Period
 
@@ -58,12 +61,19 @@ class Subject:
     spans: list[Span]  # of the customer's time there
     newest: list[Latest]
     clipped: bool  # whether there are readings of the place that are not the customer's
+    parts: Sequence[Part] = ()  # of a virtual point, instead of spans
+
+    @property
+    def meter_ids(self) -> set[int]:
+        """The meters whose readings stand behind the section."""
+        return {span.meter_id for spans in (self.spans, *(one.spans for one in self.parts)) for span in spans}
 
 
 def of_point(point: MeteringPoint, period: Period, *, occupancy: Occupancy | None = None) -> Subject:
-    """A point's main meters for its (last) customer of the period, or for a certain ``occupancy``."""
-    spans = spans_of_point(point.pk)
-    return _subject(point, spans, period, occupancy)
+    """A point's main meters for its (last) customer of the period, or for a certain ``occupancy``; or its parts."""
+    if parts := parts_of(point):
+        return _virtual(point, parts, occupancy or _occupancy(point, period))
+    return _subject(point, spans_of_point(point.pk), period, occupancy)
 
 
 def of_meter(meter: Meter, period: Period, *, whole_point: bool) -> Subject:
@@ -96,23 +106,42 @@ def of_customer(customer: Customer, period: Period) -> list[Subject]:
     return [of_point(one.point, period, occupancy=one) for one in lived]
 
 
+def _occupancy(point: MeteringPoint, period: Period) -> Occupancy | None:
+    """The last one of the period."""
+    return (
+        point.occupancies.filter(from_at__lt=period.end_at)
+        .exclude(to_at__lte=period.start_at)
+        .select_related("customer")
+        .order_by("-from_at")
+        .first()
+    )
+
+
+def _virtual(point: MeteringPoint, parts: Sequence[Part], occupancy: Occupancy | None) -> Subject:
+    """The parts that a virtual point comes down to, in the customer's time."""
+    meters = [part.spans[-1].meter_id for part in parts if part.spans]
+    others = {one.register for one in PulseInput.objects.filter(parent_id__in=meters)}
+    newest = [one for one in newest_of(parts) if one.register.code not in others]
+    if occupancy is None:
+        return Subject(point, None, [], newest, clipped=False, parts=parts)
+    own = [replace(part, spans=_clipped(part.spans, occupancy)) for part in parts]
+    return Subject(point, occupancy.customer, [], newest, clipped=own != list(parts), parts=own)
+
+
+def _clipped(spans: Sequence[Span], occupancy: Occupancy) -> list[Span]:
+    """What of the spans lies in an occupancy."""
+    own = (_within(one, occupancy.from_at, occupancy.to_at) for one in spans)
+    return [one for one in own if one is not None]
+
+
 def _subject(
     point: MeteringPoint, spans: Sequence[Span], period: Period, occupancy: Occupancy | None
 ) -> Subject:
-    if occupancy is None:
-        occupancy = (
-            point.occupancies.filter(from_at__lt=period.end_at)
-            .exclude(to_at__lte=period.start_at)
-            .select_related("customer")
-            .order_by("-from_at")
-            .first()
-        )
+    occupancy = occupancy or _occupancy(point, period)
     newest = _own_registers(spans[-1].meter_id) if spans else []
     if occupancy is None:
         return Subject(point, None, list(spans), newest, clipped=False)
-    own = [
-        clipped for one in spans if (clipped := _within(one, occupancy.from_at, occupancy.to_at)) is not None
-    ]
+    own = _clipped(spans, occupancy)
     return Subject(point, occupancy.customer, own, newest, clipped=own != list(spans))
 
 
@@ -191,7 +220,7 @@ def _section(
     subject: Subject, asked: Mapping[str, str], period: Period, kind: str, energy: str
 ) -> dict[str, Any]:
     register = _register(subject, asked)
-    shown = use(subject.spans, register.code, period, kind, energy)
+    shown = use(subject.spans, register.code, period, kind, energy, subject.parts)
     meters = Meter.objects.in_bulk({span.meter_id for span in subject.spans})
     bars = bars_of(shown)
     paired = shown.has_beside
@@ -239,6 +268,10 @@ def _facts(subject: Subject, meters: Mapping[int, Meter]) -> list[tuple[str, str
             ),
             (_("Facility id"), subject.point.facility_id),
         ]
+    if subject.parts:
+        count = len(subject.parts)
+        text = ngettext("worked out from %(n)d other", "worked out from %(n)d others", count)
+        facts.append((_("Metering point"), text % {"n": count}))
     serials = [meters[pk].serial for pk in dict.fromkeys(span.meter_id for span in subject.spans)]
     if serials:
         facts.append((_("Meter") if len(serials) == 1 else _("Meters"), ", ".join(serials[-3:])))
@@ -419,6 +452,17 @@ def _notes(subject: Subject, shown: Use) -> list[str]:
         )
     if "exchange" in marks:
         notes.append(_("The meter was exchanged within the period; what both meters counted is added up."))
+    if subject.parts:
+        notes.append(
+            _(
+                "This metering point has no meter of its own. Its consumption is worked out from that of others, "
+                "which are added or subtracted."
+            )
+        )
+    if "part_missing" in marks:
+        notes.append(
+            _("Where a part is marked as missing, not all of the others are known, and the figure lacks it.")
+        )
     if "incomplete" in marks:
         notes.append(_("An interval that is not over yet is shown as far as it has come."))
     if subject.clipped:

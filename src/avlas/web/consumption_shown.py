@@ -14,7 +14,17 @@ from avlas.reports.calc.shown_in import ShownIn, shown_in
 from avlas.reports.consumption import Consumption, added, consumption
 from avlas.reports.virtual_use import combined
 from avlas.web import formats, words
-from avlas.web.chart_period import BEFORE, BESIDE, LAST_YEAR, NOTHING, UNITS, Period, asked_period, partners
+from avlas.web.chart_period import (
+    BEFORE,
+    BESIDE,
+    LAST_YEAR,
+    NOTHING,
+    UNITS,
+    Period,
+    asked_period,
+    is_wrong_way,
+    partners,
+)
 from avlas.web.charts import Bar, bar_chart, line_chart
 from avlas.web.happenings import happenings, of_rows, told
 
@@ -286,6 +296,7 @@ def consumption_of(
         "register": BY_CODE[code],
         "units": UNITS,
         "period": period,
+        "is_wrong_way": is_wrong_way(request.GET),
         "before": period.stepped(-1),
         "after": after if after.first <= today else None,
         "used": shown.used,

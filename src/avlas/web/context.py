@@ -128,6 +128,7 @@ SECTIONS = (
         "antenna",
         (
             Entry("info_codes", _("Info codes"), ("meter_case",)),
+            Entry("readings_in_doubt", _("Readings in doubt")),
             Entry("alerts", _("Consumption alerts"), ("alert", "alert_add", "alert_limit")),
             Entry("notifications", _("Notifications"), ("notification_add", "notification_edit")),
             Entry("heard", _("Heard"), ("heard_one",)),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import STANDARD_TIME, months_later
 from avlas.web import formats
 from avlas.web.charts import nice_step
 
@@ -214,8 +214,8 @@ def _labels(start: datetime, end: datetime, most: int) -> list[tuple[datetime, s
         at = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         while at <= end:
             found.append((at, f"{formats.short_month(at.date())} {at:%y}"))
-            later = at.year * 12 + at.month - 1 + months
-            at = at.replace(year=later // 12, month=later % 12 + 1)
+            later = months_later(at, months)
+            at = at.replace(year=later.year, month=later.month)
         return found
     at = local.replace(hour=0, minute=0, second=0, microsecond=0)
     while at <= end:

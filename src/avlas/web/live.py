@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from avlas.meters.journal import Entry
     from avlas.web.sessions import Stamp
 
+STOPPING: Final = "stopping"
+"""Why a listener must stop when nothing is wrong with it: the program ends. It may come again."""
 _LOOK_EVERY_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 0.1  # between two batches, however fast they come
 _SESSIONS_EVERY_SECONDS: Final = 4.0
@@ -74,6 +76,7 @@ class Listener:
     _news: set[str] = field(default_factory=set)
     _entries: deque[Entry] = field(default_factory=deque)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -88,6 +91,15 @@ class Listener:
             self._woken.clear()
             news, self._news = self._news, set()
         return news
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait so long, or until it must stop: whether it must."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        except TimeoutError:
+            pass
+        return bool(self.ended)
 
     def take_entries(self) -> list[Entry]:
         """The journal's entries that came since the last time, in order."""
@@ -108,6 +120,8 @@ class Listener:
                     self.missed = True
         try:
             self._loop.call_soon_threadsafe(self._woken.set)
+            if self.ended:
+                self._loop.call_soon_threadsafe(self._over.set)
         except RuntimeError:  # its loop has been closed, and it with it
             self.ended = "closed"
 
@@ -120,10 +134,14 @@ class Watcher:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._looked: dict[str, dict[int | None, Any]] = {}
+        self._over = False
 
     def add(self, listener: Listener) -> None:
         """Begin to look for this one too."""
         with self._lock:
+            if self._over:
+                listener.ended = STOPPING
+                return
             self._listeners.add(listener)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="live", daemon=True)
@@ -133,6 +151,13 @@ class Watcher:
         """Look for it no more."""
         with self._lock:
             self._listeners.discard(listener)
+
+    def end_all(self) -> None:
+        """The program ends: every listener must stop, and whoever comes now."""
+        with self._lock:
+            self._over = True
+        for one in self.listeners:
+            one.tell((), ended=STOPPING)
 
     @property
     def listeners(self) -> list[Listener]:

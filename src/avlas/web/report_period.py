@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import STANDARD_TIME, months_later
 from avlas.web import formats
 
 if TYPE_CHECKING:
@@ -91,12 +91,6 @@ def today() -> date:
 
 def _moment(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=STANDARD_TIME)
-
-
-def months_later(first: date, steps: int) -> date:
-    """The first day of the month so many months after ``first``'s."""
-    months = first.year * 12 + first.month - 1 + steps
-    return date(months // 12, months % 12 + 1, 1)
 
 
 def asked_period(query: QueryDict) -> ReportPeriod:

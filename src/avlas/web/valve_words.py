@@ -34,7 +34,9 @@ _FROST: Final[dict[str, Promise]] = {
 _STEPS: Final[dict[str, Promise]] = {
     "future": gettext_lazy("A step lies in the future."),
     "order": gettext_lazy("The steps are not in the order that the law asks for."),
-    "too_early": gettext_lazy("The customer's time after the reminder has not passed yet."),
+    "too_early": gettext_lazy(
+        "The time after the reminder and after the message to the board has not passed yet."
+    ),
 }
 NO_ROAD: Final = gettext_lazy(
     "No road to this valve yet: somebody has to go there, and tell here how it went."

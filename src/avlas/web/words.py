@@ -81,7 +81,7 @@ def medium(value: str) -> str:
 
 
 MARKS: Final[dict[str, Promise]] = {
-    "incomplete": _("not over yet"),
+    "incomplete": _("incomplete"),
     "estimated": _("estimated and approved"),
     "interpolated": _("interpolated at its ends"),
     "exchange": _("meter exchange"),
@@ -89,6 +89,7 @@ MARKS: Final[dict[str, Promise]] = {
     "backwards": _("counted backwards: somebody must look"),
     "conflict": _("the meter gave differing values"),
     "implausible": _("implausible"),
+    "accepted": _("looked at and found right"),
     "sensor_error": _("sensor error"),
     "clock_wrong": _("the meter's clock was wrong"),
     "part_missing": _("a part is missing"),
@@ -105,6 +106,7 @@ MARK_SIGNS: Final[dict[str, str]] = {
     "backwards": "↓",
     "conflict": "≠",
     "implausible": "?",
+    "accepted": "✓",
     "sensor_error": "!",
     "clock_wrong": "◷",
     "part_missing": "◐",
@@ -114,6 +116,7 @@ MARK_TONES: Final[dict[str, str]] = {
     "backwards": "bad",
     "conflict": "warn",
     "implausible": "bad",
+    "accepted": "good",
     "sensor_error": "bad",
     "clock_wrong": "warn",
     "part_missing": "warn",

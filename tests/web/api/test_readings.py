@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from avlas.meters.models import Exchange, Kind, Meter, Quality, Reading
+from avlas.collect.texts import pack
+from avlas.meters.models import Collector, Exchange, Kind, Meter, Quality, Reading
 from avlas.reports.consumption import consumption, spans_of_point
 from avlas.reports.latest import latest
 
@@ -202,7 +203,11 @@ def test_a_prepared_exchange_is_carried_out_or_withdrawn(north, billing):
 
 
 def test_receivers_and_reading_performance(north, billing):
-    assert [one["name"] for one in billing.get("/collectors")["items"]] == ["Nordby torn"]
+    tower = Collector.objects.get(name="Nordby torn")
+    tower.status_text = pack("removed", {})
+    tower.save(update_fields=["status_text"])
+    (told,) = billing.get("/collectors")["items"]
+    assert (told["name"], told["status_text"]) == ("Nordby torn", "removed from the database")
     told = billing.get("/performance")
     assert {one["meter_id"] for one in told["items"]} <= {meter.pk for meter in north.meters}
     assert 0 <= told["percent"] <= 100

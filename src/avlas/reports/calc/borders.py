@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Literal
 
 Unit = Literal["hour", "day", "month", "year"]
@@ -27,6 +27,12 @@ def borders(unit: Unit, start: datetime, end: datetime, zone: tzinfo = STANDARD_
     return found
 
 
+def months_later(day: date, months: int) -> date:
+    """Give the first day of the month so many months after ``day``'s; fewer than none: before it."""
+    count = day.year * 12 + day.month - 1 + months
+    return date(count // 12, count % 12 + 1, 1)
+
+
 def _floor(unit: Unit, local: datetime) -> datetime:
     if unit == "hour":
         return local.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -39,8 +45,8 @@ def _floor(unit: Unit, local: datetime) -> datetime:
 def _add(unit: Unit, first: datetime, step: int) -> datetime:
     if unit in ("hour", "day"):
         return first + (timedelta(hours=step) if unit == "hour" else timedelta(days=step))
-    months = first.month - 1 + step * (1 if unit == "month" else 12)
-    return first.replace(year=first.year + months // 12, month=months % 12 + 1)
+    there = months_later(first, step * (1 if unit == "month" else 12))
+    return first.replace(year=there.year, month=there.month)
 
 
 def _moment(local: datetime, zone: tzinfo) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,10 @@ class ShownIn:
     divisor: int = 1
     factor: int = 1
 
+    @overload
+    def figure(self, amount: float) -> float: ...
+    @overload
+    def figure(self, amount: Decimal | float | None) -> Decimal | float | None: ...
     def figure(self, amount: Decimal | float | None) -> Decimal | float | None:
         """Give ``amount``, in the canonical unit, in this one; None stays None."""
         return amount if amount is None or self.divisor == 1 else amount * self.factor / self.divisor

@@ -5,6 +5,7 @@ formatting  cells become text, text becomes bytes; pure
 catalogue   every column there is to choose from
 spans       which meter, place and customer a row is about, from when to when
 values      counters at moments and over intervals, exact in the unit wanted
+means       momentary values over intervals
 rows        the rows of a file, one after the other
 ready_made  the formats that Avläs comes with
 template    a layout saved by a utility

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from avlas.transfer.exports.layout import Column
 
 END, START, USE, HOW_END, HOW_START, UNIT, AT = "end", "start", "use", "how", "how_start", "unit", "at"
+MEAN, MEAN_OF = "mean", "mean_of"
 ROW_FIELDS: Final[dict[str, Promise]] = {
     "row.from": gettext_lazy("From"),
     "row.to": gettext_lazy("To"),
@@ -41,8 +42,14 @@ _OF_REGISTER: Final[dict[str, Promise]] = {
     HOW_START: gettext_lazy("How known: %(register)s at the beginning"),
     UNIT: gettext_lazy("Unit of %(register)s"),
     AT: gettext_lazy("Stood at: %(register)s at the end"),
+    MEAN: gettext_lazy("Mean of %(register)s"),
+    MEAN_OF: gettext_lazy("Number of readings: mean of %(register)s"),
 }
-_COUNTER_ONLY: Final = (START, USE, HOW_START)
+_ONLY_OF: Final = {
+    **dict.fromkeys((START, USE, HOW_START), Aggregate.DIFFERENCE),
+    **dict.fromkeys((MEAN, MEAN_OF), Aggregate.MEAN),
+}
+"""What only counters, or only momentary values have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +81,10 @@ def choices() -> list[Choice]:
             continue
         title = BY_VARIABLE[register.code].title
         for what, text in _OF_REGISTER.items():
-            if what in _COUNTER_ONLY and register.aggregate is not Aggregate.DIFFERENCE:
+            if _ONLY_OF.get(what, register.aggregate) is not register.aggregate:
                 continue
             words = str(text) % {"register": title}
-            found.append(Choice(f"{register.code}.{what}", words, title, what in (END, START, USE)))
+            found.append(Choice(f"{register.code}.{what}", words, title, what in (END, START, USE, MEAN)))
         found.append(
             Choice(register.code, _("%(register)s, latest") % {"register": title}, title, is_figure=True)
         )
@@ -92,7 +99,7 @@ def known() -> set[str]:
         for register in REGISTERS
         for what in _OF_REGISTER
         if register.code in BY_VARIABLE
-        if what not in _COUNTER_ONLY or register.aggregate is Aggregate.DIFFERENCE
+        if _ONLY_OF.get(what, register.aggregate) is register.aggregate
     }
     return {*ROW_FIELDS, *BY_VARIABLE, *of_registers}
 
@@ -110,8 +117,8 @@ def heading(column: Column) -> str:
         return BY_VARIABLE[column.code].title
     register, what = found
     words = str(_OF_REGISTER[what]) % {"register": BY_VARIABLE[register].title}
-    if what in (END, START, USE) and column.unit != OWN:
-        unit = BY_CODE[register].unit if column.unit == STANDARD else column.unit
+    if (what in (END, START, USE) and column.unit != OWN) or what == MEAN:
+        unit = BY_CODE[register].unit if column.unit in (STANDARD, OWN) else column.unit
         return f"{words} ({unit})"
     return words
 
@@ -119,7 +126,13 @@ def heading(column: Column) -> str:
 def registers_of(columns: Iterable[Column]) -> list[str]:
     """The registers whose values at moments the columns need, each once."""
     found = [of_register(column.code) for column in columns]
-    return list(dict.fromkeys(one[0] for one in found if one))
+    return list(dict.fromkeys(one[0] for one in found if one and one[1] not in (MEAN, MEAN_OF)))
+
+
+def averaged(columns: Iterable[Column]) -> list[str]:
+    """The registers whose means the columns need, each once."""
+    found = [of_register(column.code) for column in columns]
+    return list(dict.fromkeys(one[0] for one in found if one and one[1] in (MEAN, MEAN_OF)))
 
 
 def units() -> list[tuple[str, str]]:

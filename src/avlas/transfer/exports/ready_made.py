@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext_lazy as _
 
+from avlas.meters.entered import ENTERABLE
 from avlas.transfer.exports.layout import EXCEL, FIXED, STANDARD, Column, Layout
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ READY_MADE: Final = {
         ReadyMade(
             "hours",
             _("Hourly values"),
-            _("One row an hour and meter: figure and use, for analysis and other programs."),
+            _("One row an hour and meter: figure, use and mean temperatures, flow and power, for analysis."),
             Layout(
                 columns=(
                     Column("serial", "Mätarnummer"),
@@ -87,13 +88,40 @@ READY_MADE: Final = {
                     Column("energy_heat_kwh.end", "Energi kWh", unit=STANDARD),
                     Column("energy_heat_kwh.use", "Förbrukning kWh", unit=STANDARD),
                     Column("volume_m3.use", "Volym m3", unit=STANDARD),
-                    Column("flow_temperature_c.end", "t1"),
-                    Column("return_temperature_c.end", "t2"),
+                    Column("flow_temperature_c.mean", "t1 medel"),
+                    Column("return_temperature_c.mean", "t2 medel"),
+                    Column("volume_flow_m3h.mean", "Flöde medel"),
+                    Column("power_kw.mean", "Effekt medel"),
                     Column("row.marks", "Märkning"),
                 ),
                 interval="hour",
                 guard=False,
                 file_name="timvarden_{from}_{to}.csv",
+            ),
+        ),
+        ReadyMade(
+            "avlas",
+            _("For another Avläs"),
+            _("Every day's counters, each with its unit; the readings' import takes the file in as it is."),
+            Layout(
+                columns=(
+                    Column("serial", "serial"),
+                    Column("manufacturer", "manufacturer"),
+                    Column("facility_id", "facility_id"),
+                    Column("row.to", "read_at"),
+                    *(
+                        column
+                        for code in ENTERABLE
+                        for column in (Column(f"{code}.end", code), Column(f"{code}.unit", f"{code}_unit"))
+                    ),
+                    Column("row.marks", "marks"),
+                ),
+                only_installed=False,
+                interval="day",
+                interpolate=False,
+                decimal=".",
+                date="yyyy-MM-dd HH:mmXXX",
+                file_name="avlas_{from}_{to}.csv",
             ),
         ),
         ReadyMade(

@@ -24,6 +24,7 @@ from avlas.transfer.exports import catalogue, values
 from avlas.transfer.exports.block import At, Block, Number, Strip
 from avlas.transfer.exports.formatting import zone_of
 from avlas.transfer.exports.layout import CONSTANT, PERIOD
+from avlas.transfer.exports.means import Intervals, Means, means
 from avlas.transfer.exports.spans import EDGES, Span, spans_of
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ _QUALITY: Final[dict[int, Promise]] = {
     Quality.CLOCK_WRONG: gettext_lazy("clock wrong"),
 }
 _AT_ONCE: Final = {PERIOD: 2000, "month": 500, "day": 200, "hour": 100}  # meters
+_ROWS: Final = 5000  # from so many on the meters of a block are followed by another block
 
 
 @dataclass(slots=True)
@@ -123,6 +125,19 @@ class _Piece:
     rows: int
 
 
+def _parts(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+    some: list[_Piece] = []
+    count = 0
+    for one in pieces:
+        some.append(one)
+        count += one.rows
+        if count >= _ROWS:
+            yield some
+            some, count = [], 0
+    if some:
+        yield some
+
+
 class _Maker:
     """Makes rows, its columns prepared once."""
 
@@ -130,6 +145,7 @@ class _Maker:
         self._layout, self._utility, self._cell_of, self._tally = layout, utility, cell_of, tally
         self._registers = catalogue.registers_of(layout.columns)
         self._number = {code: number for number, code in enumerate(self._registers)}
+        self._averaged = catalogue.averaged(layout.columns)
         self._variables = chosen(one.code for one in layout.columns)
         self._units = values.Units()
         self._how = {code: str(text) for code, text in HOW.items()}
@@ -176,7 +192,8 @@ class _Maker:
             asked = np.array([moment for one in pieces for moment in one.moments], np.int64)
             may = np.isin(ids, np.fromiter(network, np.int64, len(network)))
             shown = self._ready(values.at_moments(ids, asked, self._registers), may)
-        yield self._block(pieces, shown, changes)
+        for some in _parts(pieces):
+            yield self._block(some, shown, changes)
 
     def _may_interpolate(self, meter_ids: Sequence[int]) -> set[int]:
         """The meters between whose readings a value may be put: all, or those that a fixed network hears."""
@@ -195,6 +212,8 @@ class _Maker:
         self, pieces: Sequence[_Piece], shown: values.Values | None, changes: dict[int, list[tuple[int, int]]]
     ) -> Block:
         work = _Work(pieces, shown, self._ends_only, self._with_marks)
+        if self._averaged:
+            work.means = means(work.intervals(), self._averaged)
         self._tally.meters += len(pieces)
         self._tally.rows += len(work.lows)
         strips: dict[int, Strip] = {}
@@ -203,8 +222,8 @@ class _Maker:
             found = catalogue.of_register(column.code)
             if found is not None:
                 strips[place], known = self._of_register(work, column, *found)
-                figures |= found[1] in (catalogue.END, catalogue.START, catalogue.USE)
-                there |= known
+                figures |= found[1] in (catalogue.END, catalogue.START, catalogue.USE, catalogue.MEAN)
+                there |= known & (found[1] != catalogue.MEAN_OF)
             elif column.code.startswith("row."):
                 strips[place] = self._of_row(work, column.code, changes)
             else:
@@ -260,6 +279,8 @@ class _Maker:
 
     def _of_register(self, work: _Work, column: Column, register: str, what: str) -> tuple[Strip, np.ndarray]:
         """A register's column, and in which rows it says something."""
+        if what in (catalogue.MEAN, catalogue.MEAN_OF):
+            return self._of_means(work, column, register, what)
         number, shown = self._number[register], work.shown
         assert shown is not None
         place = work.before if what in (catalogue.START, catalogue.HOW_START) else work.after
@@ -308,6 +329,20 @@ class _Maker:
                 work.marks[row].append(_("backwards") if verdict == BACKWARDS else _("rolled over"))
         return known, used
 
+    def _of_means(self, work: _Work, column: Column, register: str, what: str) -> tuple[Strip, np.ndarray]:
+        """The means of a momentary value over the rows, marked, or of how many readings they are."""
+        number = self._averaged.index(register)
+        assert work.means is not None
+        count = work.means.count[:, number]
+        if what == catalogue.MEAN_OF:
+            return Strip([str(one) for one in count.tolist()], Number), np.ones(len(count), bool)
+        known = count > 0
+        work.mark(known, _("mean"))
+        formats = np.zeros(len(count), np.int64)  # of several readings: the register's own
+        return Strip(
+            self._figures(work.means.value[:, number], known, formats, register, column), Number
+        ), known
+
     def _figures(
         self, figures: np.ndarray, known: np.ndarray, formats: np.ndarray, register: str, column: Column
     ) -> Sequence[str | None]:
@@ -342,12 +377,13 @@ class _Maker:
 class _Work:
     """Rows on their way: their spans and intervals, the places of their values, and their marks."""
 
-    __slots__ = ("after", "before", "highs", "lows", "marks", "pieces", "repeats", "shown")
+    __slots__ = ("after", "before", "highs", "lows", "marks", "means", "pieces", "repeats", "shown")
 
     def __init__(
         self, pieces: Sequence[_Piece], shown: values.Values | None, ends_only: bool, with_marks: bool
     ) -> None:
         self.pieces, self.shown = pieces, shown
+        self.means: Means | None = None  # of its rows
         if ends_only:
             self.lows = [one.span.start for one in pieces]
             self.highs = [one.span.end for one in pieces]
@@ -365,6 +401,12 @@ class _Work:
         if self.marks:
             for row in np.flatnonzero(where).tolist():
                 self.marks[row].append(text)
+
+    def intervals(self) -> Intervals:
+        """The rows as intervals of meters."""
+        meters = [(one.span.facts.meter.pk, one.span.facts.meter.slot_seconds) for one in self.pieces]
+        ids, slots = np.repeat(np.array(meters, np.int64), [one.rows for one in self.pieces], axis=0).T
+        return Intervals(ids, np.array(self.lows, np.int64), np.array(self.highs, np.int64), slots)
 
     def span(self, row: int) -> Span:
         """The span of a row."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CUSTOMER, POINT, METER, PLACED = "customer", "point", "meter", "placed"
 PARTS: Final = {
-    "reading": N_("Reading"), "month": N_("Month"),
+    "reading": N_("Reading"), "unit": N_("Units"), "month": N_("Month"),
     CUSTOMER: N_("Customer"), POINT: N_("Metering point"), METER: N_("Meter"), PLACED: N_("What belongs together"),
 }  # fmt: skip
 
@@ -109,19 +109,31 @@ READING_FIELDS: Final[tuple[Field, ...]] = (
           "time readat readingdate readingtime"),
     field("reading.time", N_("Time of day"), "klockslag tid kl timeofday"),
     field("reading.energy_heat_kwh", N_("Heat energy (E1)"),
-          "energi värmeenergi energy heatenergy e1 värme förbrukning"),
-    field("reading.energy_cooling_kwh", N_("Cooling energy (E3)"), "kylenergi coolingenergy e3 kyla"),
-    field("reading.volume_m3", N_("Volume (V1)"), "volym volume v1 vattenvolym flöde"),
-    field("reading.energy_flow_m3c", N_("m³ × flow temperature (E8)"), "e8 energyflow"),
-    field("reading.energy_return_m3c", N_("m³ × return temperature (E9)"), "e9 energyreturn"),
+          "energi värmeenergi energy heatenergy e1 värme förbrukning energyheatkwh"),
+    field("reading.energy_cooling_kwh", N_("Cooling energy (E3)"), "kylenergi coolingenergy e3 kyla energycoolingkwh"),
+    field("reading.volume_m3", N_("Volume (V1)"), "volym volume v1 vattenvolym flöde volumem3"),
+    field("reading.energy_flow_m3c", N_("m³ × flow temperature (E8)"), "e8 energyflow energyflowm3c"),
+    field("reading.energy_return_m3c", N_("m³ × return temperature (E9)"), "e9 energyreturn energyreturnm3c"),
     field("reading.input_a", N_("Pulse input A"), "ina pulsa inputa pulsingånga"),
     field("reading.input_b", N_("Pulse input B"), "inb pulsb inputb pulsingångb"),
-    field("reading.electricity_import_kwh", N_("Electricity import (A+)"), "el elenergi uttag electricity"),
-    field("reading.electricity_export_kwh", N_("Electricity export (A-)"), "inmatning export"),
+    field("reading.electricity_import_kwh", N_("Electricity import (A+)"),
+          "el elenergi uttag electricity electricityimportkwh"),
+    field("reading.electricity_export_kwh", N_("Electricity export (A-)"), "inmatning export electricityexportkwh"),
+    field("reading.telegram", N_("M-Bus telegram (hex)"), "mbusraw mbustelegram telegram telegramhex"),
     field("reading.register", N_("Register"), "register registernamn storhet quantity"),
     field("reading.value", N_("Value"), "värde mätarställning ställning avläsning value reading figure"),
     field("reading.unit", N_("Unit"), "enhet unit"),
+    field("reading.marks", N_("How known, marks"), "ursprung märkning marks hurkänd howknown"),
     field("reading.note", N_("Note"), "anteckning anmärkning notering kommentar note comment"),
+    field("unit.energy_heat_kwh", N_("Unit of E1"), "energyheatkwhunit enhete1"),
+    field("unit.energy_cooling_kwh", N_("Unit of E3"), "energycoolingkwhunit enhete3"),
+    field("unit.volume_m3", N_("Unit of V1"), "volumem3unit enhetv1"),
+    field("unit.energy_flow_m3c", N_("Unit of E8"), "energyflowm3cunit enhete8"),
+    field("unit.energy_return_m3c", N_("Unit of E9"), "energyreturnm3cunit enhete9"),
+    field("unit.input_a", N_("Unit of pulse input A"), "inputaunit enhetina"),
+    field("unit.input_b", N_("Unit of pulse input B"), "inputbunit enhetinb"),
+    field("unit.electricity_import_kwh", N_("Unit of electricity import"), "electricityimportkwhunit"),
+    field("unit.electricity_export_kwh", N_("Unit of electricity export"), "electricityexportkwhunit"),
 )  # fmt: skip
 MONTH_FIELDS: Final[tuple[Field, ...]] = (
     field("month.serial", N_("Serial number"),
@@ -238,11 +250,13 @@ def lacking(codes: Mapping[str, int] | set[str], *, maker_given: bool) -> list[s
 
 def _lacking_of_readings(codes: set[str]) -> list[str]:
     said = []
-    if not codes & {"reading.serial", "reading.facility_id"}:
+    if not codes & {"reading.serial", "reading.facility_id", "reading.telegram"}:
         said.append(N_("Which column holds the meter's serial number, or the facility id?"))
     if "reading.at" not in codes:
         said.append(N_("Which column holds the time of the reading?"))
-    of_registers = codes - {f"reading.{name}" for name in _NO_FIGURES}
+    of_registers = {code for code in codes if code.startswith("reading.")} - {
+        f"reading.{name}" for name in _NO_FIGURES
+    }
     if not of_registers and "reading.value" not in codes:
         said.append(N_("Which column holds the figures?"))
     if "reading.value" in codes and "reading.register" not in codes:
@@ -270,5 +284,6 @@ _NO_FIGURES: Final = (
     "register",
     "value",
     "unit",
+    "marks",
     "note",
 )

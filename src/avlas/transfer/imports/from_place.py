@@ -1,4 +1,4 @@
-"""The job that takes in the tables lying at a place, by a saved mapping.
+"""The job that takes in the files lying at a place, by a saved mapping or because they are recognised.
 
 Each file becomes an import like one handed in by a person, is moved to the place's archive folder, checked and taken
 in. One that is refused waits among the imports with the reason for somebody to decide; the run then fails, so that
@@ -12,6 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from avlas.meters.key_text import N_
@@ -19,6 +20,7 @@ from avlas.system import audit
 from avlas.system.job_kind import JobFailed, Parameter
 from avlas.system.told import told
 from avlas.transfer.imports import sheet, work
+from avlas.transfer.imports.known_files import recognised
 from avlas.transfer.imports.models import Import, ImportFile, ImportKind, ImportMapping, ImportStatus
 from avlas.transfer.places.opening import opened
 from avlas.transfer.places.place import Place
@@ -30,11 +32,15 @@ if TYPE_CHECKING:
     from avlas.transfer.places.road import Road
 
 ALL, GOOD = "all", "good"
+RECOGNISED: Final = "recognised"
 
 
 def _mappings(utility: Utility | None) -> list[tuple[str, str]]:
     taken_in = ImportMapping.objects.filter(utility=utility).exclude(kind=ImportKind.MONTH)
-    return [(str(one.pk), one.name) for one in taken_in.order_by("name")]
+    return [
+        *((str(one.pk), one.name) for one in taken_in.order_by("name")),
+        (RECOGNISED, gettext("none: readings in MSCONS and in exports of Avläs")),
+    ]
 
 
 def places(utility: Utility | None) -> list[tuple[str, str]]:
@@ -56,15 +62,17 @@ PARAMETERS: Final = (
 def run(context: Context) -> None:
     """Fetch every file, take it in, and fail at the end if something was refused."""
     place = own(context, Place, "place", N_("The place is not there any more."))
-    mapping = own(context, ImportMapping, "mapping", N_("The mapping is not there any more."))
-    if mapping.kind == ImportKind.MONTH:  # saved anew under its name
+    mapping = None
+    if context.parameters["mapping"] != RECOGNISED:
+        mapping = own(context, ImportMapping, "mapping", N_("The mapping is not there any more."))
+    if mapping is not None and mapping.kind == ImportKind.MONTH:  # saved anew under its name
         raise JobFailed(N_("The mapping is for months that are only compared. Choose another."))
     try:
         road = opened(place)
         names = road.names(str(context.parameters["pattern"]))
         for name in names:
             context.check()
-            _fetch(context, road, name, mapping)
+            _fetch(context, road, name, mapping, place.utility)
     except PlaceError as problem:
         raise JobFailed(problem.text, **problem.values) from problem
     if not names:
@@ -92,7 +100,7 @@ def fetched(road: Road, name: str) -> bytes:
     return data
 
 
-def _fetch(context: Context, road: Road, name: str, mapping: ImportMapping) -> None:
+def _fetch(context: Context, road: Road, name: str, mapping: ImportMapping | None, utility: Utility) -> None:
     """Make an import of a file and put the file away, in this order: after a crash it is known by its content."""
     data = fetched(road, name)
     mark = hashlib.sha256(data).hexdigest()
@@ -100,18 +108,36 @@ def _fetch(context: Context, road: Road, name: str, mapping: ImportMapping) -> N
     if last is not None and last.sha256 == mark and last.status != ImportStatus.UNDONE:
         context.log(N_("%(name)s is the same as last time."), name=name)
     else:
+        how = _how(data, mapping, utility)
         with transaction.atomic():
             made = Import.objects.create(
-                utility=mapping.utility, kind=mapping.kind, name=name[:200], size=len(data), sha256=mark,
-                mapping=mapping, settings=mapping.settings, status=ImportStatus.CHECK, job_id=context.job_id,
-                run_id=context.run_id, whole=context.parameters["rows"] != GOOD,
+                utility=utility, name=name[:200], size=len(data), sha256=mark, mapping=mapping, job_id=context.job_id,
+                run_id=context.run_id, whole=context.parameters["rows"] != GOOD, **how,
             )  # fmt: skip
             ImportFile.objects.create(of=made, packed=zlib.compress(data))
             audit.record(
-                "imports.uploaded", utility=mapping.utility, target=made.name,
+                "imports.uploaded", utility=utility, target=made.name,
                 detail={"import": made.pk, "job": context.job_id, "bytes": made.size, "sha256": mark},
             )  # fmt: skip
     road.archive(name)
+
+
+def _how(data: bytes, mapping: ImportMapping | None, utility: Utility) -> dict[str, Any]:
+    """How a file is to be understood: the columns of its import."""
+    if mapping is not None:
+        return {"kind": mapping.kind, "settings": mapping.settings, "status": ImportStatus.CHECK}
+    known = recognised(data, ImportKind.READINGS, utility)
+    if known is not None and known.ready:
+        return {
+            "kind": ImportKind.READINGS,
+            "settings": known.settings.packed(),
+            "status": ImportStatus.CHECK,
+        }
+    why = N_(
+        "The file is not recognised: it is neither MSCONS nor an export of Avläs whose columns say everything."
+    )
+    return {"kind": ImportKind.READINGS, "status": ImportStatus.COLUMNS, "told": told(why, {}),
+            "settings": known.settings.packed() if known else {}}  # fmt: skip
 
 
 def _finish(context: Context, one: Import) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
 from avlas.decode.families import UNITS
 from avlas.decode.registers import BY_CODE
 from avlas.meters.key_text import N_
 from avlas.reports.billing import REGISTERS
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import STANDARD_TIME, months_later
 from avlas.reports.calc.differences import Theirs
 from avlas.transfer.imports import cells
 from avlas.transfer.imports.errors import CellError
@@ -64,8 +64,8 @@ def understand(line: Line, rules: Rules, column: str) -> tuple[Theirs, list[Faul
 def _moment(text: str, rules: Rules) -> datetime:
     """When a figure was read; a month alone stands for its end."""
     if found := _MONTH.fullmatch(text):
-        months = int(found["year"]) * 12 + int(found["month"])
-        return datetime(months // 12, months % 12 + 1, 1, tzinfo=STANDARD_TIME)
+        following = months_later(date(int(found["year"]), int(found["month"]), 1), 1)
+        return datetime(following.year, following.month, 1, tzinfo=STANDARD_TIME)
     return cells.moment(text, rules.clock)
 
 

@@ -1,13 +1,14 @@
 """A row of a table of readings becomes a meter, a moment and figures, or a list of what is wrong with it. Pure.
 
-A table has a column for each register, its unit in the heading ("Energi [MWh]"), or one register a row (register,
-value, unit). Figures stay as they were written, to be kept exactly.
+A table has a column for each register, its unit in the heading ("Energi [MWh]") or in a column beside it, or one
+register a row (register, value, unit), or an M-Bus telegram a row. Figures stay as they were written, to be kept
+exactly.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from avlas.decode.families import UNITS
 from avlas.decode.registers import BY_CODE as REGISTERS
 from avlas.meters.entered import ENTERABLE
 from avlas.meters.key_text import N_
-from avlas.transfer.imports import cells
+from avlas.transfer.imports import cells, telegram_cell
 from avlas.transfer.imports.errors import CellError
 from avlas.transfer.imports.register_row import Fault, maker, serial, whole_number_text
 from avlas.transfer.imports.sheet import normal
@@ -39,14 +40,18 @@ _REGISTER_WORDS: Final[dict[str, str]] = {
     "el": "electricity_import_kwh", "uttag": "electricity_import_kwh", "inmatning": "electricity_export_kwh",
 }  # fmt: skip
 _LARGEST: Final = Decimal(10) ** 12
+NOT_MEASURED: Final = frozenset(("estimated", "uppskattad", "interpolated", "interpolerad"))
+"""Marks that exports write, in both languages (a test compares them)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingRecord:
     """What a row says.
 
-    The meter by maker ("": not said) and serial number or by facility, when (ISO 8601, UTC), and figures as
-    ``entered.Figure.packed`` has them.
+    The meter by maker ("": not said) and serial number (``by_bus``: its identification on the M-Bus) or by facility,
+    when (ISO 8601, UTC), and figures as ``entered.Figure.packed`` has them; a register "" is the one of the meter's
+    medium that is counted in the unit. ``since`` (ISO 8601, UTC; "": no): the figures were used from then until
+    ``at``, no counter shows them. ``estimated``: the sender, or Avläs when it exported them, didn't measure them.
     """
 
     serial: str = ""
@@ -55,11 +60,13 @@ class ReadingRecord:
     at: str = ""
     figures: list[list[Any]] = field(default_factory=list)
     note: str = ""
+    by_bus: bool = False
+    since: str = ""
+    estimated: bool = False
 
     def packed(self) -> dict[str, Any]:
         """As JSON keeps it."""
-        return {"serial": self.serial, "manufacturer": self.manufacturer, "facility": self.facility, "at": self.at,
-                "figures": self.figures, "note": self.note}  # fmt: skip
+        return asdict(self)
 
 
 def understand(line: Line, rules: Rules) -> tuple[ReadingRecord, list[Fault]]:
@@ -67,22 +74,31 @@ def understand(line: Line, rules: Rules) -> tuple[ReadingRecord, list[Fault]]:
     if cut := short_line(line, rules):
         return ReadingRecord(), [cut]
     reader = Reader(line, rules)
-    meter = {
-        "serial": reader.read("reading.serial", lambda text: serial(text, rules)) or "",
-        "manufacturer": reader.read("reading.manufacturer", lambda text: maker(text, rules))
-        or rules.manufacturer,
-        "facility": reader.read("reading.facility_id", whole_number_text) or "",
-    }
+    heard = reader.read("reading.telegram", telegram_cell.understand)
+    if heard is not None:
+        meter = {"serial": heard.identification, "manufacturer": heard.manufacturer, "facility": ""}
+    else:
+        meter = {
+            "serial": reader.read("reading.serial", lambda text: serial(text, rules)) or "",
+            "manufacturer": reader.read("reading.manufacturer", lambda text: maker(text, rules))
+            or rules.manufacturer,
+            "facility": reader.read("reading.facility_id", whole_number_text) or "",
+        }
     if not (meter["serial"] or meter["facility"]) and not reader.faults:
         reader.fault("reading.serial", N_("The meter's serial number is missing."))
     at = reader.read("reading.at", lambda text: _moment(text, reader.raw("reading.time"), rules))
     if at is None and not reader.failed("reading.at"):
         reader.fault("reading.at", N_("The time of the reading is missing."))
-    figures = _figures(reader, rules)
-    if not figures and not reader.faults:
+    figures = heard.figures if heard is not None else _figures(reader, rules)
+    marks = reader.read("reading.marks", lambda text: text[:300]) or ""
+    told = {one.strip().lower() for one in marks.split(",")}
+    if not (figures or reader.faults or "reading.marks" in rules.columns):  # exports have rows without values
         reader.fault("", N_("There is no figure in this line."))
-    note = reader.read("reading.note", lambda text: text[:300]) or ""
-    return ReadingRecord(**meter, at=at or "", figures=figures, note=note), reader.faults
+    note = reader.read("reading.note", lambda text: text[:300]) or marks
+    return ReadingRecord(
+        **meter, at=at or "", figures=figures, note=note, by_bus=heard is not None,
+        estimated=bool(told & NOT_MEASURED),
+    ), reader.faults  # fmt: skip
 
 
 def short_line(line: Line, rules: Rules) -> Fault | None:
@@ -145,7 +161,8 @@ def _figures(reader: Reader, rules: Rules) -> list[list[Any]]:
         column = f"reading.{code}"
         figure = reader.read(column, lambda text: one_figure(text, rules))
         if figure is not None:
-            found += _in_unit(reader, column, code, figure, heading_unit(reader.heading(column)))
+            beside = reader.raw(f"unit.{code}") or rules.units.get(column, "")
+            found += _in_unit(reader, column, code, figure, beside or heading_unit(reader.heading(column)))
     value = reader.read("reading.value", lambda text: one_figure(text, rules))
     if value is not None:
         register = reader.read("reading.register", register_named)
@@ -158,9 +175,13 @@ def _figures(reader: Reader, rules: Rules) -> list[list[Any]]:
 
 
 def heading_unit(heading: str) -> str:
-    """The unit in a heading's brackets: "Energi [MWh]"."""
+    """The unit in a heading's brackets or at its end: "Energi [MWh]", "Energi MWh"."""
     found = re.search(r"[\[(]\s*([^\])]{1,8}?)\s*[\])]", heading)
-    return found[1] if found else ""
+    if found:
+        return found[1]
+    words = heading.split()
+    counted_in = UNITS.get(unit_named(words[-1]), ("",))[0] if len(words) > 1 else ""
+    return words[-1] if counted_in in ("kWh", "m³") else ""
 
 
 def unit_named(text: str) -> str:

@@ -70,6 +70,7 @@ class Rules:
     system: str = ""  # of coordinates
     manufacturer: str = ""
     medium: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)  # field code -> the unit of its figures
 
 
 @dataclass(frozen=True, slots=True)

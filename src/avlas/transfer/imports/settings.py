@@ -21,7 +21,11 @@ CHANGE, LEAVE = "change", "leave"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``columns``: pairs of heading and field code. ``existing``: CHANGE or LEAVE what is there already."""
+    """``columns``: pairs of heading and field code. ``existing``: CHANGE or LEAVE what is there already.
+
+    ``units``: field code -> the unit of its figures, where the file doesn't say it. ``format``: a name in
+    ``formats.FORMATS`` when the file is no table at all.
+    """
 
     encoding: str = ""
     delimiter: str = ""
@@ -35,6 +39,8 @@ class Settings:
     medium: str = ""
     since: str = ""  # ISO 8601 date; "": the day of the import
     existing: str = CHANGE
+    units: dict[str, str] = field(default_factory=dict)
+    format: str = ""
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
@@ -58,6 +64,7 @@ class Settings:
             columns=placed(sheet.headings, self.columns), headings=sheet.headings,
             decimal="" if sheet.typed else self.decimal, clock=self.clock, system=self.system,
             manufacturer=self.manufacturer, medium=self.medium, since=since, now=now,
+            units=self.units,
         )  # fmt: skip
 
 

@@ -250,7 +250,7 @@ def _made(
         found = [""] * max((len(one.cells) for one in first), default=0)
     headings = [cell or column_name(place) for place, cell in enumerate(found)]
     return Sheet(
-        How(how.encoding, how.delimiter, line, how.worksheet), _distinct(headings), names, typed, lines
+        How(how.encoding, how.delimiter, line, how.worksheet), distinct(headings), names, typed, lines
     )
 
 
@@ -284,7 +284,7 @@ def column_name(place: int) -> str:
     return name
 
 
-def _distinct(headings: list[str]) -> list[str]:
+def distinct(headings: list[str]) -> list[str]:
     """Headings that come twice get a number."""
     seen: dict[str, int] = {}
     found = []

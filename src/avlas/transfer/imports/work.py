@@ -11,6 +11,7 @@ import time
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, transaction
@@ -33,6 +34,7 @@ from avlas.transfer.imports import (
     undoing,
 )
 from avlas.transfer.imports.errors import ImportProblem
+from avlas.transfer.imports.known_files import FORMATS
 from avlas.transfer.imports.models import (
     Import,
     ImportDeed,
@@ -47,7 +49,7 @@ from avlas.transfer.imports.register_plan import Chunk, Judged, Seen
 from avlas.transfer.imports.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from avlas.system.job_kind import Context
     from avlas.system.models import User
@@ -155,16 +157,12 @@ def content(one: Import) -> bytes:
 def check(one: Import, progress: Callable[[int, int | None], None]) -> None:
     """Read the file into staging, each row with what would become of it."""
     kind, settings = KINDS[one.kind], Settings.of(one.settings)
-    table = sheet.read(content(one), settings.how, fields.words(fields.OF_KIND[one.kind]))
-    rules = settings.rules(table, datetime.now(UTC))
-    headings = {code: table.headings[place] for code, place in rules.columns.items()}
+    read = _message_file if settings.format else _table
+    total, lines, headings = read(one, settings, datetime.now(UTC))
     staging.clear(one)  # of an earlier check
-    total = sum(1 for _line in table.lines())
     seen, pace, done = Seen(), _Pace(), 0
     counts: dict[str, int] = {}
-    lines = table.lines()
-    while chunk := list(_next(lines, pace.size)):
-        understood = [(line.number, *kind.understand(line, rules)) for line in chunk]
+    while understood := list(islice(lines, pace.size)):
         pace.begin()
         against = kind.chunk(one.utility, [record for _line, record, faults in understood if not faults], seen,
                         headings, settings.existing)  # fmt: skip
@@ -174,28 +172,42 @@ def check(one: Import, progress: Callable[[int, int | None], None]) -> None:
         ]
         for row in rows:
             _count(counts, row)
-        done += len(chunk)
+        done += len(understood)
         with transaction.atomic():
             staging.lay(one, rows)
             one.progress_done, one.progress_total = done, total
             one.save(update_fields=["progress_done", "progress_total"])
-        pace.end(len(chunk))
+        pace.end(len(understood))
         progress(done, total)
     if not done:
-        raise ImportProblem(N_("There are no rows below the headings."))
+        raise ImportProblem(
+            N_("There are no values in the file.")
+            if settings.format
+            else N_("There are no rows below the headings.")
+        )
     counts["rows"] = done
     with transaction.atomic():
         one.counts, one.status, one.told = counts, ImportStatus.CHECKED, {}
         one.save(update_fields=["counts", "status", "told"])
 
 
-def _next(lines: Any, count: int) -> list[Line]:
-    found = []
-    for line in lines:
-        found.append(line)
-        if len(found) == count:
-            break
-    return found
+_Read = tuple[int, "Iterator[tuple[int, Any, list[Fault]]]", dict[str, str]]
+"""How many rows a file has, each with its number, what it says and what is wrong with it, and headings by field."""
+
+
+def _table(one: Import, settings: Settings, now: datetime) -> _Read:
+    table = sheet.read(content(one), settings.how, fields.words(fields.OF_KIND[one.kind]))
+    rules = settings.rules(table, now)
+    headings = {code: table.headings[place] for code, place in rules.columns.items()}
+    understand = KINDS[one.kind].understand
+    rows = ((line.number, *understand(line, rules)) for line in table.lines())
+    return sum(1 for _line in table.lines()), rows, headings
+
+
+def _message_file(one: Import, settings: Settings, now: datetime) -> _Read:
+    known = FORMATS[settings.format]
+    rows = list(known.rows(content(one), now))
+    return len(rows), iter(rows), dict(known.headings)
 
 
 def _count(counts: dict[str, int], row: Judged) -> None:
@@ -217,6 +229,8 @@ def _count(counts: dict[str, int], row: Judged) -> None:
 def _take_in(one: Import, progress: Callable[[int, int | None], None]) -> None:
     settings = Settings.of(one.settings)
     headings = {code: heading for heading, code in settings.columns}
+    if settings.format:
+        headings = dict(FORMATS[settings.format].headings)
     total = one.progress_total = one.counts.get("rows", 0) - one.counts.get("refused", 0)
     seen, pace, line = Seen(), _Pace(), 0
     done = one.deeds.aggregate(rows=Sum("rows"))["rows"] or 0  # before the worker was stopped

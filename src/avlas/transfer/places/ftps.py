@@ -201,9 +201,7 @@ class Ftps:
             ) from problem
         except ConnectionRefusedError as problem:
             raise PlaceError(
-                gettext_noop("No connection to %(host)s:%(port)s: %(problem)s."),
-                **where,
-                problem=problem.strerror or str(problem),
+                gettext_noop("No connection to %(host)s:%(port)s: nothing answers there."), **where
             ) from problem
         except (EOFError, OSError) as problem:
             raise PlaceError(

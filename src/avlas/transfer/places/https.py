@@ -221,9 +221,7 @@ class Https:
             if isinstance(inner, ssl.SSLError):
                 raise tls.refusal(inner, self._host, self._port, self._pinned) from problem
             raise PlaceError(
-                gettext_noop("No connection to %(host)s:%(port)s: %(problem)s."),
-                **where,
-                problem=str(problem),
+                gettext_noop("No connection to %(host)s:%(port)s: nothing answers there."), **where
             ) from problem
         except httpx.HTTPError as problem:
             raise PlaceError(

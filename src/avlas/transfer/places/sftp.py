@@ -338,6 +338,10 @@ class Sftp:
             raise PlaceError(
                 gettext_noop("There is no computer called %(host)s, or the name server is away."), **where
             ) from problem
+        except ConnectionRefusedError as problem:
+            raise PlaceError(
+                gettext_noop("No connection to %(host)s:%(port)s: nothing answers there."), **where
+            ) from problem
         except (asyncssh.Error, OSError) as problem:
             said = getattr(problem, "reason", "") or getattr(problem, "strerror", "") or str(problem)
             raise PlaceError(

@@ -10,7 +10,6 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, StreamingHttpResponse
@@ -113,7 +112,6 @@ def _place(request: HttpRequest, token: ApiToken) -> news.Place:
 async def _events(
     token: ApiToken, place: news.Place, types: tuple[str, ...], language: str
 ) -> AsyncIterator[str]:
-    await sync_to_async(connections.close_all)()  # the request's thread stays, its connection need not
     _open[token.pk] = _open.get(token.pk, 0) + 1
     try:
         with live.listening(token.utility_id, {"readings"}) as listener:

@@ -8,9 +8,11 @@ from typing import Annotated
 from ninja import Schema
 from pydantic import Field
 
+from avlas.collect import texts as collect_texts
 from avlas.meters import groups
 from avlas.meters.models import Collector
 from avlas.reports.performance import find_last_missing, reading_performance
+from avlas.web import formats
 from avlas.web.api.access import ApiRequest, Token, mine, router
 from avlas.web.api.problems import wrong
 from avlas.web.api.shapes import Limit, Moment, page, place
@@ -21,7 +23,10 @@ _LONGEST = timedelta(days=93)
 
 
 class CollectorOut(Schema):
-    """Whatever brings telegrams. ``status``: stopped, starting, running, waiting or failed."""
+    """Whatever brings telegrams.
+
+    ``status``: stopped, starting, running, waiting or failed; ``status_text``: the same in words.
+    """
 
     id: int
     name: str
@@ -66,10 +71,13 @@ class PerformancesOut(Schema):
 def list_collectors(request: ApiRequest) -> CollectorsOut:
     """The utility's receivers and other roads, with how they are."""
     found = mine(request, Collector).order_by("name", "pk")
-    names = CollectorOut.model_fields
-    return CollectorsOut(
-        items=[CollectorOut(**{name: getattr(one, name) for name in names}) for one in found]
-    )
+    language = formats.language()
+    items = []
+    for one in found:
+        values = {name: getattr(one, name) for name in CollectorOut.model_fields}
+        values["status_text"] = collect_texts.unpack(one.status_text, language)
+        items.append(CollectorOut(**values))
+    return CollectorsOut(items=items)
 
 
 @routes.get("/performance", auth=READ, response=PerformancesOut, summary="Reading performance")

@@ -16,7 +16,7 @@ from avlas.decode.families import canonical
 from avlas.decode.registers import BY_CODE, COUNTERS
 from avlas.meters import entered, groups
 from avlas.meters.entered import Figure
-from avlas.meters.models import Kind, Meter, MeteringPoint, Quality, Reading, Source
+from avlas.meters.models import Kind, Meter, MeteringPoint, Reading, Source
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED, NONE
 from avlas.reports.consumption import consumption, spans_of_meter, spans_of_point, standing
@@ -227,7 +227,7 @@ def list_readings(
     if kind is not None:
         found = found.filter(kind=Kind[kind.upper()])
     if not voided:
-        found = found.filter(quality__lt=int(Quality.VOIDED))
+        found = found.in_use()
     if after := place(cursor, int, int):
         found = found.filter(Q(slot_at__gt=after[0]) | Q(slot_at=after[0], kind__gt=after[1]))
     rows, follows = page(

@@ -18,7 +18,7 @@ from avlas.meters import entered
 from avlas.meters.models import STATE_TEXTS, State
 from avlas.reports import billing, billing_trial
 from avlas.reports.billing import COMPLETE, DOUBTFUL, ESTIMATED, MISSING, REGISTERS
-from avlas.reports.calc.shown_in import shown_in
+from avlas.reports.calc.shown_in import ShownIn, shown_in
 from avlas.system.models import Permission
 from avlas.web import formats
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
@@ -83,6 +83,11 @@ class _Choice:
     period: ReportPeriod
     wanted: Asked
     state: int | None
+    energy: str  # the utility's unit of energy
+
+    def shown(self, code: str, decimals: int) -> ShownIn:
+        """In which unit lines show amounts of a register that deserve ``decimals`` in its canonical one."""
+        return shown_in(BY_CODE[code].unit, decimals, (), self.energy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,7 @@ def _choice(request: PageRequest, sorts: Sequence[str]) -> _Choice:
         asked_period(request.GET),
         asked(request.GET, columns=(), sorts=sorts, default=sorts[0]),
         names.get(request.GET.get("state", "")),
+        request.utility.energy_unit,
     )
 
 
@@ -132,7 +138,7 @@ def _fitting(month: Basis, choice: _Choice) -> np.ndarray:
     return in_order(np.flatnonzero(fits), keys[choice.wanted.sort], descending=choice.wanted.descending)
 
 
-def _lines(month: Basis, rows: list[int]) -> list[Line]:
+def _lines(month: Basis, rows: list[int], choice: _Choice) -> list[Line]:
     missing = [row for row in rows if month.state[row] == MISSING]
     why, guesses = billing.gaps(month, missing), billing.estimates(month, missing)
     used = month.found.used
@@ -141,13 +147,14 @@ def _lines(month: Basis, rows: list[int]) -> list[Line]:
         code = REGISTERS[month.main[row]]
         name, title, tone = STATE_NAMES[int(month.state[row])]
         guess = guesses.get(row)
+        shown = choice.shown(code, int(used.decimals[code][row]))
         told.append(
             Line(
                 month.found.who[row],
                 type_name(month.found.who[row]),
-                month.amount(row),
-                int(used.decimals[code][row]),
-                BY_CODE[code].unit,
+                shown.figure(month.amount(row)),
+                shown.decimals,
+                shown.unit,
                 (name, str(title), tone),
                 use_marks(int(used.marks[row])),
                 gap_words(why[row]) if row in why else [],
@@ -191,7 +198,7 @@ def worklist(request: PageRequest) -> HttpResponse:
     if month is not None:
         rows = _fitting(month, choice)
         start = choice.wanted.offset if choice.wanted.offset < len(rows) else 0
-        lines = _lines(month, rows[start : start + ROWS_PER_PAGE].tolist())
+        lines = _lines(month, rows[start : start + ROWS_PER_PAGE].tolist(), choice)
         counts = np.bincount(month.state, minlength=len(STATE_NAMES)).tolist()
         made = billing.closed(request.utility, choice.period.start)
         data |= {
@@ -271,7 +278,7 @@ def worklist_file(request: PageRequest) -> HttpResponse:
             rounded(line.amount, line.decimals), line.unit, line.state[1],
             "; ".join([*line.why, *(text for _sign, text, _tone in line.marks)]),
         ]
-        for line in _lines(month, _fitting(month, choice).tolist())
+        for line in _lines(month, _fitting(month, choice).tolist(), choice)
     ]  # fmt: skip
     headings = [_("Address"), _("Customer"), _("Customer number"), _("Meter type"), _("Serial number"), _("Amount"),
                 _("Unit"), _("State"), _("Remarks")]  # fmt: skip
@@ -291,7 +298,10 @@ def worklist_file(request: PageRequest) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One line of the trial run; amounts in ``unit``, ``share`` in per cent of what is expected."""
+    """One line of the trial run; amounts in ``unit``, ``share`` in per cent of what is expected.
+
+    ``decimals``: of what was used; ``about``: of what is expected and of the difference, which are no counted figures.
+    """
 
     who: Who
     amount: float
@@ -300,6 +310,7 @@ class Tried:
     difference: float
     share: float | None
     decimals: int
+    about: int
     unit: str
     from_last_year: bool
     marks: list[tuple[str, str, str]]
@@ -317,13 +328,13 @@ def trial(request: PageRequest) -> HttpResponse:
         tried = billing_trial.trial(choice.group.members, month)  # type: ignore[arg-type]  # a basis has members
         rows = _unusual(tried, choice, share)
         start = choice.wanted.offset if choice.wanted.offset < len(rows) else 0
-        lines = _tried(tried, rows[start : start + ROWS_PER_PAGE].tolist())
+        lines = _tried(tried, rows[start : start + ROWS_PER_PAGE].tolist(), choice)
         data |= {
             "month": month,
             "lines": lines,
             "pages": Pages(len(rows), start // ROWS_PER_PAGE + 1),
             "compared": int((~np.isnan(tried.expected) & ~np.isnan(tried.amount)).sum()),
-            "totals": _totals(tried),
+            "totals": _totals(tried, choice.energy),
         }
     return render(request, "pages/billing_trial.html", data)
 
@@ -347,27 +358,32 @@ def _unusual(tried: Trial, choice: _Choice, share: float) -> np.ndarray:
     return in_order(np.flatnonzero(fits), keys[choice.wanted.sort], descending=choice.wanted.descending)
 
 
-def _tried(tried: Trial, rows: list[int]) -> list[Tried]:
+def _tried(tried: Trial, rows: list[int], choice: _Choice) -> list[Tried]:
     why = billing_trial.reasons(tried, rows)
     used = tried.month.found.used
     told = []
     for row in rows:
         code = REGISTERS[tried.month.main[row]]
+        shown = choice.shown(code, int(used.decimals[code][row]))
         expected = float(tried.expected[row])
         told.append(
             Tried(
-                tried.month.found.who[row], float(tried.amount[row]), float(tried.before[row]), expected,
-                float(tried.difference[row]),
+                tried.month.found.who[row],
+                shown.figure(float(tried.amount[row])), shown.figure(float(tried.before[row])),
+                shown.figure(expected), shown.figure(float(tried.difference[row])),
                 100 * float(tried.difference[row]) / expected if expected else None,
-                int(used.decimals[code][row]), BY_CODE[code].unit, bool(tried.from_last_year[row]),
+                shown.decimals, choice.shown(code, 0).decimals, shown.unit, bool(tried.from_last_year[row]),
                 use_marks(int(used.marks[row])), [str(REASONS[one]) for one in sorted(why[row])],
             )
         )  # fmt: skip
     return told
 
 
-def _totals(tried: Trial) -> list[tuple[str, str, str, str]]:
-    """Of each register: its sign, the month's total, the month before's, and what was expected of the same rows."""
+def _totals(tried: Trial, energy: str) -> list[tuple[str, str, str, str]]:
+    """Of each register: its sign, the month's total, the month before's, and what was expected of the same rows.
+
+    Energy in the utility's unit, MWh when it is much.
+    """
     told = []
     for number, code in enumerate(REGISTERS):
         mine = tried.month.main == number
@@ -376,7 +392,7 @@ def _totals(tried: Trial) -> list[tuple[str, str, str, str]]:
             continue
         register = BY_CODE[code]
         sums = [float(part[all_three].sum()) for part in (tried.amount, tried.before, tried.expected)]
-        shown = shown_in(register.unit, 0, sums)
+        shown = shown_in(register.unit, 0, sums, energy)
         first, second, third = (
             formats.quantity(shown.figure(one), shown.unit, shown.decimals) for one in sums
         )
@@ -399,7 +415,7 @@ def trial_file(request: PageRequest) -> HttpResponse:
             *(rounded(one, line.decimals) for one in (line.amount, line.before, line.expected, line.difference)),
             line.unit, "; ".join([*line.why, *(text for _sign, text, _tone in line.marks)]),
         ]
-        for line in _tried(tried, _unusual(tried, choice, share).tolist())
+        for line in _tried(tried, _unusual(tried, choice, share).tolist(), choice)
     ]  # fmt: skip
     headings = [_("Address"), _("Customer"), _("Customer number"), _("Serial number"), _("Amount"),
                 _("Month before"), _("Expected"), _("Difference"), _("Unit"), _("Remarks")]  # fmt: skip
@@ -416,6 +432,27 @@ def trial_file(request: PageRequest) -> HttpResponse:
 # corrections
 
 
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """One amount that is no longer as billed, in ``unit``; None: not known, or not billed."""
+
+    who: Who
+    billed: float | None
+    now: float | None
+    difference: float
+    decimals: int
+    unit: str
+    marks: list[tuple[str, str, str]]
+
+
+def _corrected(one: Correction, choice: _Choice) -> Corrected:
+    shown = choice.shown(one.register, one.decimals)
+    billed, now = (None if value is None else shown.figure(value) for value in (one.billed, one.now))
+    return Corrected(
+        one.who, billed, now, shown.figure(one.difference), shown.decimals, shown.unit, use_marks(one.marks)
+    )
+
+
 @page(change=MANAGE)
 def corrections(request: PageRequest) -> HttpResponse:
     """What changed in a closed month; the form notes that all of it has been taken into account."""
@@ -429,15 +466,12 @@ def corrections(request: PageRequest) -> HttpResponse:
             messages.success(request, text % {"count": formats.number(done)})
         return redirect(request.get_full_path())
     start = choice.wanted.offset if choice.wanted.offset < len(found) else 0
-    lines = [
-        {"one": one, "unit": BY_CODE[one.register].unit, "marks": use_marks(one.marks)}
-        for one in found[start : start + ROWS_PER_PAGE]
-    ]
+    lines = [_corrected(one, choice) for one in found[start : start + ROWS_PER_PAGE]]
     data = {
         **_shared(request, choice, "billing_corrections"),
         "closed": made,
         "lines": lines,
-        "legend": legend(line["marks"] for line in lines),  # type: ignore[misc]  # lists of marks
+        "legend": legend(line.marks for line in lines),
         "pages": Pages(len(found), start // ROWS_PER_PAGE + 1),
     }
     return render(request, "pages/billing_corrections.html", data)
@@ -465,9 +499,9 @@ def corrections_file(request: PageRequest) -> HttpResponse:
                 None if value is None else rounded(value, one.decimals)
                 for value in (one.billed, one.now, one.difference)
             ),
-            BY_CODE[one.register].unit, "; ".join(text for _sign, text, _tone in use_marks(one.marks)),
+            one.unit, "; ".join(text for _sign, text, _tone in one.marks),
         ]
-        for one in found
+        for one in (_corrected(correction, choice) for correction in found)
     ]  # fmt: skip
     headings = [_("Address"), _("Customer"), _("Customer number"), _("Serial number"), _("Billed"), _("Now"),
                 _("Difference"), _("Unit"), _("Remarks")]  # fmt: skip

@@ -159,7 +159,7 @@ def consumer_send(request: PageRequest, kind: str, pk: int) -> HttpResponse:
     form = SendForm(request.POST or None, initial=_initial(request, shown))
     if request.method == "POST" and form.is_valid():
         report = _report(request, kind, pk, form.query)
-        if not any(one.spans for one in report.subjects):
+        if not any(one.meter_ids for one in report.subjects):
             form.add_error("first", _("Nothing is known of this period."))
         else:
             _send(request, report, form)
@@ -227,7 +227,7 @@ def _send(request: PageRequest, report: _Report, form: SendForm) -> None:
             by=request.user,
         )
         noted.points.set([one.point for one in report.subjects if one.point is not None])
-        noted.meters.set({span.meter_id for one in report.subjects for span in one.spans})
+        noted.meters.set({meter for one in report.subjects for meter in one.meter_ids})
         record(
             request,
             "reports.sent",

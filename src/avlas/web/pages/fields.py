@@ -15,6 +15,12 @@ from avlas.web import formats
 MOST_ADDRESSES: Final = 20
 
 
+def needed(field: forms.Field) -> forms.Field:
+    """Mark a field that is left empty in some cases only, so that nobody calls it optional."""
+    field.needed = True  # type: ignore[attr-defined]  # read by parts/field.html
+    return field
+
+
 class NumberField(forms.Field):
     """A decimal number, written "1 234,5" or "1234.5"; gives a Decimal, or None when it is left empty."""
 

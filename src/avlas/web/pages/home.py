@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy
 
 from avlas.collect import texts as collect_texts
-from avlas.meters import revision
+from avlas.meters import doubts, revision
 from avlas.meters.directory import current_generation
 from avlas.meters.models import Case, Collector, Meter, MeterState
 from avlas.meters.receiver_silence import silent_receivers
@@ -228,6 +228,14 @@ def _of_meters(counts: dict[str, int], allowed: frozenset[str]) -> list[Todo]:
                 text % {"n": formats.number(counts["alerts"])}, _link("alerts", show="fired"), _("Show them")
             )
         )
+    if counts["doubts"]:
+        text = ngettext(
+            "%(n)s reading is in doubt: is it right?",
+            "%(n)s readings are in doubt: are they right?",
+            counts["doubts"],
+        )
+        shown = reverse("readings_in_doubt")
+        found.append(Todo(text % {"n": formats.number(counts["doubts"])}, shown, _("Judge them")))
     if counts["info"]:
         text = ngettext(
             "%(n)s meter has an active info code", "%(n)s meters have active info codes", counts["info"]
@@ -361,6 +369,7 @@ def _live(request: PageRequest) -> dict[str, Any]:
     counts = {
         **_counts(request.utility.pk, now),
         "alerts": fired.aggregate(n=Count("meter", distinct=True))["n"],
+        "doubts": doubts.count(request.utility.pk),
     }
     every = list(rows(request, Collector).order_by("name"))
     receivers = [one for one in every if is_receiver(one)]

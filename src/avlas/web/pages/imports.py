@@ -21,6 +21,7 @@ from avlas.system.told import in_words
 from avlas.transfer.imports import sheet, work
 from avlas.transfer.imports.errors import SheetError
 from avlas.transfer.imports.fields import BY_CODE
+from avlas.transfer.imports.known_files import Known, recognised
 from avlas.transfer.imports.models import (
     Import,
     ImportDeed,
@@ -84,9 +85,9 @@ class UploadForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("File"),
         help_text=gettext_lazy(
-            "CSV in any encoding and with any delimiter, or Excel (.xlsx). At most 100 MB."
+            "CSV in any encoding and with any delimiter, Excel (.xlsx), or MSCONS (EDIFACT). At most 100 MB."
         ),
-        widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx,.edi,.edifact"}),
     )
     kind = forms.ChoiceField(
         label=gettext_lazy("The file holds"),
@@ -141,23 +142,43 @@ def add(request: PageRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         upload, mapping = form.cleaned_data["file"], form.cleaned_data["mapping"]
         data = b"".join(upload.chunks())
+        kind = mapping.kind if mapping else form.cleaned_data["kind"]
+        known = None if mapping else recognised(data, kind, request.utility)
         try:
-            sheet.read(data)
+            if known is None:
+                sheet.read(data)
         except SheetError as problem:
             form.add_error("file", in_words({"text": problem.text, "values": problem.values}))
         else:
-            with transaction.atomic():
-                made = Import.objects.create(
-                    utility=request.utility, kind=mapping.kind if mapping else form.cleaned_data["kind"],
-                    name=(upload.name or "")[:200], size=len(data),
-                    sha256=hashlib.sha256(data).hexdigest(), mapping=mapping,
-                    settings=mapping.settings if mapping else {}, by=request.user,
-                )  # fmt: skip
-                ImportFile.objects.create(of=made, packed=zlib.compress(data))
-                record(request, "imports.uploaded", target=made.name,
-                       detail={"import": made.pk, "bytes": made.size, "sha256": made.sha256})  # fmt: skip
-            return redirect("import_columns", made.pk)
+            return _handed_in(request, upload.name or "", data, kind, mapping, known)
     return render(request, "imports/add.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _handed_in(
+    request: PageRequest,
+    name: str,
+    data: bytes,
+    kind: str,
+    mapping: ImportMapping | None,
+    known: Known | None,
+) -> HttpResponse:
+    """Keep the file; one that says itself how it is read is checked at once, for others the columns come next."""
+    ready = known is not None and known.ready
+    settings = known.settings.packed() if known else mapping.settings if mapping else {}
+    with transaction.atomic():
+        made = Import.objects.create(
+            utility=request.utility, kind=ImportKind.READINGS if known else kind, name=name[:200], size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(), mapping=mapping, settings=settings, by=request.user,
+            status=ImportStatus.CHECK if ready else ImportStatus.COLUMNS,
+        )  # fmt: skip
+        ImportFile.objects.create(of=made, packed=zlib.compress(data))
+        record(request, "imports.uploaded", target=made.name,
+               detail={"import": made.pk, "bytes": made.size, "sha256": made.sha256})  # fmt: skip
+        if ready:
+            work.call_worker(request.user)
+    if known is not None:
+        messages.success(request, _("Recognised: %(what)s.") % {"what": _(known.name)})
+    return redirect("import_one" if ready else "import_columns", made.pk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +195,8 @@ class Shown:
 def one(request: PageRequest, pk: int) -> HttpResponse:
     """One import: how far it is, what it would do or did, and what was refused."""
     own = find(request, Import, pk)
-    if own.status == ImportStatus.COLUMNS and not own.told:
+    is_table = not own.settings.get("format")
+    if own.status == ImportStatus.COLUMNS and not own.told and is_table:
         return redirect("import_columns", own.pk)
     if own.status == ImportStatus.COMPARED:
         return redirect("import_compare", own.pk)
@@ -189,6 +211,7 @@ def one(request: PageRequest, pk: int) -> HttpResponse:
     count = listed.count() if looking else 0
     context = {
         "import": own, "tone": TONES[own.status], "waits": waits, "show": show, "looking": looking,
+        "is_table": is_table,
         "verdicts": [(name, title, tone, own.counts.get(name, 0)) for name, (_v, title, tone) in VERDICTS.items()],
         "things": _things(own.counts),
         "result": _things(own.counts.get("result", {})),
@@ -227,6 +250,8 @@ def _shown(row: ImportRow) -> Shown:
     if "figures" in said:
         figures = ", ".join(f"{figure} {unit}".strip() for _code, figure, unit, _decimals in said["figures"])
         at = formats.date_time(datetime.fromisoformat(said["at"])) if said["at"] else ""
+        if said.get("since"):
+            at, figures = f"{formats.date_time(datetime.fromisoformat(said['since']))} – {at}", f"+{figures}"
         names = [
             f"{said['manufacturer']}{said['serial']}" if said["serial"] else said["facility"],
             at,

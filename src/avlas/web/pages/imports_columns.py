@@ -225,6 +225,7 @@ def columns(request: PageRequest, pk: int) -> HttpResponse:
     if (
         own.status not in (ImportStatus.COLUMNS, ImportStatus.CHECKED, ImportStatus.COMPARED)
         or not ImportFile.objects.filter(of=own).exists()
+        or own.settings.get("format")
     ):
         return redirect("import_one", own.pk)
     settings = Settings.of(own.settings)
@@ -250,6 +251,8 @@ def columns(request: PageRequest, pk: int) -> HttpResponse:
     form = ColumnsForm(request.POST if request.method == "POST" else None, table, settings, chosen, own.kind)
     if request.method == "POST" and how.is_valid() and form.is_valid() and not _unreadable(table):
         said = form.settings(table.how)
+        kept = [code for heading, code in said.columns if [heading, code] in settings.columns]
+        said = replace(said, units={code: settings.units[code] for code in kept if code in settings.units})
         with transaction.atomic():
             mapping = _saved(request, own.kind, form.cleaned_data["save_as"].strip(), said)
             if own.kind == ImportKind.MONTH:

@@ -265,6 +265,7 @@ def info_codes(request: PageRequest) -> HttpResponse:
         "chosen": chosen,
         "codes": sorted(chosen.meanings.met().items(), key=lambda item: item[1].casefold()),
         "groups": groups.choices(request.utility.pk),
+        "group_is_gone": not groups.exists(request.utility.pk, chosen.group),
         "media": _media(request),
         "columns": [(name, column.title, name in picked) for name, column in COLUMNS.items()],
         "may_follow_up": MAY_FOLLOW_UP in request.allowed,

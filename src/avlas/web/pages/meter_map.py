@@ -175,6 +175,7 @@ def map_page(request: PageRequest) -> HttpResponse:
             "told": told(request, f"{reverse('map_meters')}?group={chosen}"),
             "chosen": chosen,
             "choices": groups.choices(request.utility.pk),
+            "group_is_gone": chosen != request.GET.get("group", groups.ALL),
             "own_groups": [(groups.choice_of(one), one.name) for one in groups.own(request.utility.pk)],
             "placeless": _placeless(request, chosen),
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from django import forms
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from avlas.meters import revision
 from avlas.meters.models import Group, GroupMember, Installation, Meter, MeteringPoint
+from avlas.reports.calc.borders import months_later
 from avlas.system.models import Permission
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages.access import PageRequest, page, record, rows
@@ -79,12 +80,8 @@ def stock(request: PageRequest) -> HttpResponse:
 
 
 def _in_months(day: date, months: int) -> date:
-    month = day.month - 1 + months
-    year = day.year + month // 12
-    last = (
-        date(year + (month % 12 + 1) // 12, (month % 12 + 1) % 12 + 1, 1) - date(year, month % 12 + 1, 1)
-    ).days
-    return date(year, month % 12 + 1, min(day.day, last))
+    last = months_later(day, months + 1) - timedelta(days=1)
+    return last.replace(day=min(day.day, last.day))
 
 
 @page(change=Permission.GROUP_MANAGEMENT)

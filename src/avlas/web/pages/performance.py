@@ -133,6 +133,7 @@ def performance(request: PageRequest) -> HttpResponse:
         "asked": chosen.wanted,
         "pages": pages,
         "groups": groups.choices(request.utility.pk),
+        "group_is_gone": not groups.exists(request.utility.pk, chosen.group),
         "deaf": [(_time(begin), _time(end)) for begin, end in chosen.report.deaf],
         "deaf_hours": formats.number(chosen.report.deaf_hours, 0),
         "kinds": REPORT_KINDS,

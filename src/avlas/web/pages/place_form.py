@@ -13,7 +13,7 @@ from avlas.transfer.places import https, sftp
 from avlas.transfer.places.folder import allowed_folders
 from avlas.transfer.places.place import Place, PlaceKind
 from avlas.transfer.places.road import PlaceError, checked_name
-from avlas.web.pages.fields import mail_addresses
+from avlas.web.pages.fields import mail_addresses, needed
 
 if TYPE_CHECKING:
     from django.http import QueryDict
@@ -152,6 +152,8 @@ class PlaceForm(forms.Form):
             }
         elif "folder" in self.fields:
             self.fields["folder"].help_text = _("On the server. Empty: where one is after signing in.")
+        if own is None and "password" in self.fields:
+            needed(self.fields["password"])
         if own is not None and own.secret_id:
             for name in ("password", "token"):
                 if name in self.fields and not own.by_key:

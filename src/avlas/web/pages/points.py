@@ -164,10 +164,8 @@ def point(request: PageRequest, pk: int) -> HttpResponse:
         "part_of": list(own.part_of.select_related("whole").order_by("pk")),
         "has_main": any(one.to_at is None and one.role == Installation.MAIN for one in installations),
     }
-    if parts and newest:
-        context |= consumption_of(request, (), newest, reverse("point", args=[own.pk]), parts=parts)
-    elif spans and newest:
-        context |= consumption_of(request, spans, newest, reverse("point", args=[own.pk])) | {
+    if (parts or spans) and newest:
+        context |= consumption_of(request, spans, newest, reverse("point", args=[own.pk]), parts=parts) | {
             "report": reverse("point_report", args=[own.pk]),
             "report_send": reverse("point_report_send", args=[own.pk]),
         }

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.shortcuts import render
 
 from avlas.meters import groups
-from avlas.meters.models import Kind, Quality, Reading
+from avlas.meters.models import Kind, Reading
 from avlas.reports.variables import chosen, fetch
 from avlas.web.meter_search import MISSING_AFTER
 from avlas.web.pages.access import PageRequest, page
@@ -66,8 +66,8 @@ def priority_rows(utility_id: int, most: int | None = None, now: datetime | None
 
 def _courses(ids: Sequence[int], begin: datetime, end: datetime) -> dict[int, tuple[tuple[str, str], ...]]:
     readings = Reading.objects.filter(
-        meter_id__in=ids, kind=Kind.LIVE, slot_at__gte=int(begin.timestamp()), quality__lt=Quality.VOIDED
-    )
+        meter_id__in=ids, kind=Kind.LIVE, slot_at__gte=int(begin.timestamp())
+    ).in_use()
     by_meter: dict[int, list[tuple[datetime, dict[str, float | None]]]] = {}
     for meter_id, at, *values in readings.order_by("meter_id", "slot_at").values_list(
         "meter_id", "heard_at", *_SHOWN

@@ -123,7 +123,8 @@ def _midnight(day: date) -> datetime:
 
 def _spell(one: Occupancy) -> str:
     until = formats.day(formats.local(one.to_at).date()) if one.to_at else ""
-    return f"{one.point}, {formats.day(formats.local(one.from_at).date())} {formats.UNTIL} {until}"
+    place = f"{one.point.facility_id} {one.point.address}".strip()  # two points may have one address
+    return f"{place}, {formats.day(formats.local(one.from_at).date())} {formats.UNTIL} {until}"
 
 
 @page(view=_MAY, change=_MAY)

@@ -111,7 +111,9 @@ def void(request: PageRequest, pk: int, slot: int, kind: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         entered.void(own, row.slot_at, Kind(row.kind), form.cleaned_data["reason"], who(request))
         messages.success(request, _("The reading is out of use. It stays in the list, marked."))
-        return redirect("meter_readings", own.pk)
+        return (
+            redirect("readings_in_doubt") if "doubts" in request.GET else redirect("meter_readings", own.pk)
+        )
     columns = columns_of([row])
     context: dict[str, Any] = {
         "meter": own,

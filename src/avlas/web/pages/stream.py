@@ -6,18 +6,16 @@ owner may do has changed. What is fetched then passes the ordinary guards of its
 of anybody.
 
 All streams of a process together say at most PER_SECOND news, each in its turn: however many pages are open, what
-they fetch leaves the server time for everything else.
+they fetch leaves the server time for everything else. When the program stops a stream ends without ``end``: browsers
+come again by themselves.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Final, cast
 
-from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connections
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 
@@ -84,7 +82,6 @@ async def _events(
     again: bool,
     of_installation: bool,
 ) -> AsyncIterator[str]:
-    await sync_to_async(connections.close_all)()  # the request's thread stays, its connection need not
     with live.listening(
         utility_id, subjects, meters=meters, stamp=stamp, of_installation=of_installation
     ) as listener:
@@ -100,7 +97,8 @@ async def _events(
             for subject in sorted(waiting):
                 if now - told[subject] < _AT_LEAST_SECONDS.get(subject, _METER_SECONDS):
                     continue
-                await TURNS.take()
+                if await listener.ends_within(TURNS.take()):
+                    break
                 waiting.discard(subject)
                 told[subject] = said_at = time.monotonic()
                 number += 1
@@ -108,7 +106,8 @@ async def _events(
             if now - said_at >= HEARTBEAT_SECONDS:
                 said_at = now
                 yield ": still here\n\n"
-        yield f"event: end\ndata: {listener.ended}\n\n"
+        if listener.ended != live.STOPPING:
+            yield f"event: end\ndata: {listener.ended}\n\n"
 
 
 class Turns:
@@ -118,12 +117,12 @@ class Turns:
         self._every = 1 / per_second
         self._free_at = 0.0
 
-    async def take(self) -> None:
-        """Wait for one's turn."""
+    def take(self) -> float:
+        """Take the next one: in how many seconds it comes."""
         now = time.monotonic()
         mine = max(now, self._free_at)
         self._free_at = mine + self._every
-        await asyncio.sleep(mine - now)
+        return mine - now
 
 
 TURNS: Final = Turns(PER_SECOND)

@@ -21,7 +21,7 @@ from avlas.meters.valve_requests import Held
 from avlas.meters.valve_rules import DISCONNECT, REASONS, STEPS, WISHES
 from avlas.system.models import Permission
 from avlas.web.pages.access import PageRequest, find, page, record, rows
-from avlas.web.pages.fields import FloatNumberField, date_field
+from avlas.web.pages.fields import FloatNumberField, date_field, needed
 from avlas.web.pages.meter_edit import MANAGE, who
 from avlas.web.valve_words import NO_ROAD, why_held
 
@@ -59,11 +59,13 @@ class AskForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, medium: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        needed(self.fields["reason"])
         for name, step in STEPS.items():
-            help_text = format_lazy("{} {}.", step.help, step.source)
-            self.fields[name] = date_field(label=step.title, required=False, help_text=help_text)
+            source = step.source(medium)
+            help_text = format_lazy("{} {}.", step.help, source) if source else step.help
+            self.fields[name] = needed(date_field(label=step.title, required=False, help_text=help_text))
 
     @property
     def step_fields(self) -> list[forms.BoundField]:
@@ -102,7 +104,10 @@ class RulesForm(forms.Form):
         label=gettext_lazy("Days from the reminder to the disconnection"),
         min_value=1,
         max_value=365,
-        help_text=gettext_lazy("What the law asks for has to be looked up; the usual value is three weeks."),
+        help_text=gettext_lazy(
+            "Counted from the later of the reminder served and the message to the social welfare board. Swedish law "
+            "gives consumers three weeks; they can't agree to fewer."
+        ),
     )
     outdoor_c = FloatNumberField(
         label=gettext_lazy("Outdoor temperature now, °C"),
@@ -132,7 +137,7 @@ def valve_list(request: PageRequest) -> HttpResponse:
 def ask(request: PageRequest, pk: int) -> HttpResponse:
     """Ask for something to be done with a meter's valve."""
     own = find(request, Meter, pk)
-    form = AskForm(request.POST or None)
+    form = AskForm(request.POST or None, medium=own.medium)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         closing = data["wish"] == DISCONNECT
@@ -183,7 +188,7 @@ def valve_request(request: PageRequest, pk: int) -> HttpResponse:
         "no_road": NO_ROAD,
         "reason": REASONS[own.reason].title if own.reason in REASONS else "",
         "steps": [
-            (step.title, datetime.fromisoformat(own.steps[name]).date(), step.source)
+            (step.title, datetime.fromisoformat(own.steps[name]).date(), step.source(own.meter.medium))
             for name, step in STEPS.items()
             if name in own.steps
         ],

@@ -61,15 +61,17 @@ document.addEventListener("change", (event) => {
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[method=post]");
   if (!form || event.defaultPrevented || form.dataset.themeSwitch !== undefined) return;
-  if (event.submitter?.dataset.stays !== undefined) return; // gives a file: the page stays
   setTimeout(() => form.querySelectorAll("button[type=submit]:enabled").forEach((button) => {
     button.disabled = true;
     button.dataset.sent = "";
   }), 0);
+  if (event.submitter?.dataset.stays !== undefined) setTimeout(again, 2000); // gives a file: the page stays
 });
-addEventListener("pageshow", () => { // come back to by the browser's own button
+/** What was sent can be sent anew. */
+function again() {
   document.querySelectorAll("button[data-sent]").forEach((button) => {
     button.disabled = false;
     delete button.dataset.sent;
   });
-});
+}
+addEventListener("pageshow", again); // come back to by the browser's own button
