@@ -1,6 +1,7 @@
 """How fast telegrams are taken in, against a bare bulk insert of the same rows, and which step limits.
 
-    .venv/bin/python benchmarks/ingest.py [--postgresql | --database postgresql://...] [--meters 10000] [--million]
+    .venv/bin/python benchmarks/ingest.py [--postgresql | --database postgresql://...] [--meters 10000] [--cpu]
+        [--million | --fuzz 1000000]
 
 Makes a database of its own (in a temporary folder; --postgresql starts a PostgreSQL there; the one at --database must
 be empty), with invented meters of mixed types that have keys of their own. Durable, as in use: SQLite synchronous
@@ -13,7 +14,9 @@ FULL, PostgreSQL fsync on. Prints for batches of 10,000, 500 and 50 telegrams, e
     steps        where the time went, in microseconds a telegram
 
 then surplus telegrams of full slots, one telegram a second, and with --million the memory after each tenth of a
-million telegrams, 20 surplus ones to each new one.
+million telegrams, 20 surplus ones to each new one. --fuzz does nothing but take in so many spoilt telegrams (bits
+turned over, cut off, lengthened, mixed, noise), and see that each is counted, none stops the others, and that the
+meters' sound telegrams are read among them.
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import random
 import statistics
 import tempfile
 import time
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +38,10 @@ TYPES = ("multical403", "multical603", "multical403_gj", "multical21", "flowiq22
 START = datetime(2026, 11, 20, 6, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TWIN = 1_000_000_000  # added to the meter ids of the bare rows: no meter has them
+clock = time.perf_counter
+STATE_NUMBERS = ("noted_at", "heard", "surplus", "first_heard_at", "last_heard_at", "read", "state", "state_at",
+                 "info_code", "clock_error_seconds", "last_read_at", "secured", "counter", "counter_at")  # fmt: skip
+STATE_TEXTS = ("problem", "security", "model", "medium")
 STEPS = ("headers", "decode", "look up", "write rows", "write states", "commit", "rest")
 
 
@@ -44,6 +53,11 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--trickle", type=int, default=10, metavar="SECONDS")
     parser.add_argument("--million", action="store_true")
+    parser.add_argument("--fuzz", type=int, default=0, metavar="TELEGRAMS")
+    parser.add_argument(
+        "--cpu", action="store_true",
+        help="count what the processor worked, here and for the database, not the time passed: for a busy machine",
+    )  # fmt: skip
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="avlas-benchmark-") as folder:
         stop = None
@@ -56,12 +70,24 @@ def main() -> None:
         django.setup()
         from django.db import connection
 
+        if arguments.cpu:
+            count_cpu(connection)
         try:
             run(arguments)
         finally:
             connection.close()
             if stop:
                 stop()
+
+
+def count_cpu(connection) -> None:
+    """Let ``clock`` tell the CPU seconds of this program and of the database process that works for it."""
+    global clock  # noqa: PLW0603 - set once, before anything is measured
+    clock = time.process_time
+    if connection.vendor == "postgresql":
+        connection.ensure_connection()
+        theirs = (~connection.connection.info.backend_pid << 3) | 2  # Linux' number of a process' CPU clock
+        clock = lambda: time.process_time() + time.clock_gettime(theirs)  # noqa: E731
 
 
 def start_postgresql(folder: Path):
@@ -88,6 +114,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(
         f"{connection.vendor}, {len(bench.meters)} meters of {len(TYPES)} types, each with a key of its own"
     )
+    if arguments.fuzz:
+        bench.fuzz(arguments.fuzz)
+        return
     bench.take_in("cold: first of all meters", 10_000, hours=1, compare=False)
     for size, hours in ((10_000, arguments.slots), (500, 1), (50, 1)):
         limit = None if size == 10_000 else min(len(bench.meters), size * 40)
@@ -142,9 +171,9 @@ class Bench:
             for start in range(0, len(frames), size):
                 part = frames[start : start + size]
                 with steps_timed(steps):
-                    begun = time.perf_counter()
+                    begun = clock()
                     held = max(held, self.ingest(part, self.now).held_seconds)
-                    took.append(time.perf_counter() - begun)
+                    took.append(clock() - begun)
                 count += len(part)
                 if compare:
                     one, both = self.twins.write(self.now, start, len(part))
@@ -174,14 +203,14 @@ class Bench:
         took = []
         for turn in range(10):
             chosen = self.sent[: size // each] * each
-            begun = time.perf_counter()
+            begun = clock()
             result = self.ingest(chosen, self.now + timedelta(minutes=2, seconds=turn))
-            took.append(time.perf_counter() - begun)
+            took.append(clock() - begun)
             assert result.surplus == len(chosen)
         count = size * len(took)
-        begun = time.perf_counter()
+        begun = clock()
         surplus.add_all()
-        took.append(time.perf_counter() - begun)
+        took.append(clock() - begun)
         print(f"\n{name:46} {count / sum(took):9,.0f}/s")
 
     def trickle(self, seconds: int) -> None:
@@ -189,9 +218,9 @@ class Bench:
         frames = self.send(max(1, seconds))
         took = []
         for frame in frames:
-            begun = time.perf_counter()
+            begun = clock()
             self.ingest([frame], self.now)
-            took.append(time.perf_counter() - begun)
+            took.append(clock() - begun)
             time.sleep(max(0.0, 1 - took[-1]))
         print(
             f"\n1 a second: p50 {1e3 * statistics.median(took):.1f} ms  p99 {1e3 * percentile(took):.1f} ms"
@@ -218,6 +247,52 @@ class Bench:
                         now = resident()
                         print(f"  {done:9,} {now:7.1f} MB {now - (before or now):+.1f}")
                         before = now
+
+    def fuzz(self, count: int) -> None:
+        """Spoilt telegrams, 9 of each meter before a sound one in every slot."""
+        from avlas.meters.models import State
+
+        chance = random.Random(7)
+        done, begun = 0, clock()
+        became: Counter[str] = Counter()
+        while done < count:
+            sound = self.send()
+            for minute in range(9):
+                frames = [spoilt(frame, sound, chance) for frame in sound[: count - done]]
+                for start in range(0, len(frames), 5000):
+                    part = frames[start : start + 5000]
+                    result = self.ingest(part, self.now + timedelta(minutes=minute))
+                    became["surplus"] += result.surplus
+                    became.update({state.name: number for state, number in result.states.items()})
+                    assert result.telegrams >= len(part)
+                done += len(frames)
+            result = self.ingest(sound, self.now + timedelta(minutes=10))
+            assert result.states[State.READ] + result.surplus == len(sound), result.states
+            told = ", ".join(f"{name} {number:,}" for name, number in became.items() if number)
+            print(f"  {done:9,} in {clock() - begun:,.0f} s, {resident():.1f} MB: {told}", flush=True)
+
+
+def spoilt(frame: bytes, others: list[bytes], chance: random.Random) -> bytes:
+    """The telegram as noise, a fault or malice may make it."""
+    body = bytearray(frame)
+    way = chance.random()
+    if way < 0.6:  # bits turned over, seldom in the address
+        for _ in range(chance.choice((1, 1, 2, 3, 8))):
+            first = 0 if chance.random() < 0.02 else min(10, len(body) - 1)
+            body[chance.randrange(first, len(body))] ^= 1 << chance.randrange(8)
+    elif way < 0.75:  # cut off
+        del body[chance.randrange(len(body)) :]
+    elif way < 0.8:  # lengthened
+        body += chance.randbytes(chance.randrange(1, 300 - len(body)))
+    elif way < 0.9:  # another's content
+        body[10:] = chance.choice(others)[10:]
+    elif way < 0.99:  # content that is noise
+        body[10:] = chance.randbytes(chance.randrange(0, 246))
+    else:
+        body[:] = chance.randbytes(chance.randrange(0, 300))
+    if body and chance.random() < 0.8:
+        body[0] = (len(body) - 1) & 0xFF
+    return bytes(body)
 
 
 class Twins:
@@ -253,14 +328,14 @@ class Twins:
                 *used_rows("reading", slot, count),
             )
         ]
-        ids, ones, at = self.states[first : first + count], [1] * count, [int(moment.timestamp())] * count
-        columns = {
-            "id": np.array(ids),
-            "one": np.array(ones),
-            "at": np.array(at),
-            "rssi": np.full(count, -70.0),
-        }
-        begun = time.perf_counter()
+        whole = {name: np.full(count, 1 + int(moment.timestamp()), np.int64) for name in STATE_NUMBERS}
+        texts = {name: ["same"] * count for name in STATE_TEXTS}
+        columns = (
+            whole
+            | texts
+            | {"id": np.array(self.states[first : first + count]), "rssi_dbm": np.full(count, -70.0)}
+        )
+        begun = clock()
         with transaction.atomic(), connection.cursor() as cursor:
             for table, names, rows in tables:
                 if connection.vendor == "postgresql":
@@ -270,16 +345,15 @@ class Twins:
                 else:
                     marks = ", ".join(["%s"] * len(names))
                     cursor.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
-        bare = time.perf_counter() - begun
-        begun = time.perf_counter()
+        bare = clock() - begun
+        begun = clock()
         with transaction.atomic():
             column_store.change(
                 connection, "meters_meterstate",
-                {"heard": "heard + new_one", "read": "read + new_one", "last_heard_at": "new_at", "state": "0",
-                 "last_read_at": "new_at", "state_at": "new_at", "noted_at": "new_at", "rssi_dbm": "new_rssi"},
+                {name: f"new_{name}" for name in columns if name != "id"} | {"recent": "'[]'"},
                 columns,
             )  # fmt: skip
-        return bare, bare + time.perf_counter() - begun
+        return bare, bare + clock() - begun
 
 
 def used_rows(table: str, slot: int, count: int):
@@ -317,11 +391,11 @@ def steps_timed(steps: dict[str, float]):
     def timed(step, function):
         def inner(*arguments, **named):
             inside.append(step)
-            begun = time.perf_counter()
+            begun = clock()
             try:
                 return function(*arguments, **named)
             finally:
-                took = time.perf_counter() - begun
+                took = clock() - begun
                 inside.pop()
                 if not inside:
                     steps[step] += took

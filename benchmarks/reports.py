@@ -1,14 +1,18 @@
 """How long the reports of a month take for many meters.
 
-    .venv/bin/python benchmarks/reports.py [--postgresql] [--meters 10000 100000] [--hours 6]
+    .venv/bin/python benchmarks/reports.py [--postgresql] [--meters 10000 100000] [--hours 6] [--whole 10000]
 
 Makes a database of its own (in a temporary folder; --postgresql starts a PostgreSQL there) with invented heat meters at
 metering points with customers. Readings stand around the month's two ends, --hours of hourly ones on each side, as live
-rows some seconds late, with a day's worth in between; every third meter has the meter's own value at the first of the
-month besides, every fifth has no E8 and E9, every hundredth was exchanged within the month, and every twentieth has
-nothing near the ends, so that its values are interpolated. Prints, for each number of meters, the seconds of
-the heat report and of the consumption report (the best of three; the first one besides, and the processor time of this
-process, which a busy machine does not lengthen), from nothing to arrays, and of a search for all of them and two sorts.
+rows some seconds late, with a day's worth in between, and two hours of them around the ends of the month before and of
+the same month a year before; every third meter has the meter's own value at the first of the month besides, every fifth
+has no E8 and E9, every hundredth was exchanged within the month, and every twentieth has nothing near the ends, so that
+its values are interpolated. For up to --whole meters all hours of the month are there as well (0: for none): without
+them nothing is known of nights, and how well meters were read is counted too fast.
+
+Prints, for each number of meters, the seconds of each report (the best of three; the first one besides, and the
+processor time of this process, which a busy machine does not lengthen), from nothing to arrays, and of a search for all
+rows of the heat report and two sorts.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 START, END = datetime(2026, 9, 30, 23, tzinfo=UTC), datetime(2026, 10, 31, 23, tzinfo=UTC)
+EARLIER = (datetime(2025, 9, 30, 23, tzinfo=UTC), datetime(2025, 10, 31, 23, tzinfo=UTC),
+           datetime(2026, 8, 31, 23, tzinfo=UTC))  # fmt: skip
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 CHUNK = 2000
 CODES = ("energy_heat_kwh", "volume_m3", "energy_flow_m3c", "energy_return_m3c")
@@ -32,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--meters", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--hours", type=int, default=6)
+    parser.add_argument("--whole", type=int, default=10_000)
     parser.add_argument("--postgresql", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="avlas-benchmark-") as folder:
@@ -53,6 +60,8 @@ def main() -> None:
         try:
             for number in sorted(arguments.meters):
                 fill(number, arguments.hours)
+                if number <= arguments.whole:
+                    fill_hours(number)
                 measure(number)
         finally:
             connection.close()
@@ -82,6 +91,8 @@ def fill(meters: int, hours: int) -> None:
         format_ids = formats.ids(set(texts))
     steps = [START + timedelta(hours=hour) for hour in range(-hours, hours)]
     steps += [END + timedelta(hours=hour) for hour in range(-hours, hours)]
+    steps += [moment + timedelta(hours=hour) for moment in EARLIER for hour in range(-1, 2)]
+    steps.sort()
     at = np.array([int(moment.timestamp()) for moment in steps])
     for begin in range(0, meters, CHUNK):
         numbers = range(begin, min(begin + CHUNK, meters))
@@ -111,7 +122,8 @@ def fill(meters: int, hours: int) -> None:
                 near = np.array([n % 20 != 0 for n in numbers])[(np.array(numbers) % 5 == 0) == bool(which)]
                 meter = np.repeat(mine, len(at))
                 slot = np.tile(at, len(mine))
-                end = np.where(slot < at.mean(), at[hours], at[-hours])
+                middle = (START + (END - START) / 2).timestamp()
+                end = np.where(slot < middle, int(START.timestamp()), int(END.timestamp()))
                 gone = np.repeat(~near, len(at)) & (np.abs(slot - end) < 7200)
                 meter, slot = meter[~gone], slot[~gone]
                 live = {"kind": 0, "late": 5}
@@ -125,6 +137,28 @@ def fill(meters: int, hours: int) -> None:
                         {"kind": 1, "late": 0}, codes[:2], format_ids[texts[1]],
                     )  # fmt: skip
     print(f"{meters} meters made in {time.perf_counter() - begun:.0f} s")
+
+
+def fill_hours(meters: int) -> None:
+    """Every hour of the month that is not there yet, for all meters."""
+    from django.db import connection, transaction
+
+    begun = time.perf_counter()
+    low, high = int(START.timestamp()), int(END.timestamp())
+    factor = dict(zip(CODES, (2.0, 0.05, 4.0, 2.0), strict=True))
+    grown = ", ".join(
+        f"((h.at - {low}) / 3600.0 + 10000.0) * {factor[code]} * (1 + m.id % 7)" for code in CODES
+    )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO reading (meter_id, slot_at, kind, heard_at, source, quality, format_id, {', '.join(CODES)})"
+            f" WITH RECURSIVE h(at) AS (SELECT {low} UNION ALL SELECT at + 3600 FROM h WHERE at + 3600 < {high})"
+            f" SELECT m.id, h.at, 0, h.at + 5, 1, 0, (SELECT min(id) FROM meters_format), {grown}"
+            " FROM meters_meter m JOIN system_utility u ON u.id = m.utility_id CROSS JOIN h"
+            " WHERE u.slug = %s ORDER BY m.id, h.at ON CONFLICT DO NOTHING",
+            [f"town-{meters}"],
+        )
+    print(f"{meters} meters: all hours of the month in {time.perf_counter() - begun:.0f} s")
 
 
 def exchange(utility, old, points) -> None:
@@ -163,19 +197,28 @@ def write(column_store, key, connection, meter, slot, how, codes, format_id) -> 
 def measure(meters: int) -> None:
     import numpy as np
 
+    from avlas.reports import billing, billing_trial, performance
     from avlas.reports.heat import heat_report
     from avlas.reports.models import CoolingLevels
     from avlas.reports.period_use import Members
     from avlas.reports.totals import consumption_report
+    from avlas.reports.water_loss import KINDS, night_report, zone_balance
     from avlas.system.models import Utility
     from avlas.web.report_rows import in_order, searched
 
     utility = Utility.objects.get(slug=f"town-{meters}")
     members, levels = Members(utility.pk), CoolingLevels.of(utility)
+    some = Members(utility.pk, "m.id %% 100 = 0")
+    span = int(START.timestamp()), int(END.timestamp())
     found = {}
     for name, make in (
         ("heat report", lambda: heat_report(members, START, END, levels, NOW)),
         ("consumption report", lambda: consumption_report(members, START, END, NOW)),
+        ("zone balance", lambda: zone_balance(KINDS["heat"], some, members, START, END, NOW)),
+        ("night flow", lambda: night_report(members, "energy_heat_kwh", START, END, NOW)),
+        ("reading performance", lambda: performance.reading_performance(utility.pk, "all", *span, span[1])),
+        ("billing worklist", lambda: billing.basis(members, START, END, NOW)),
+        ("billing trial run", lambda: billing_trial.trial(members, billing.basis(members, START, END, NOW))),
     ):
         took = []
         for _ in range(3):

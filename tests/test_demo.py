@@ -20,11 +20,13 @@ from avlas.demo.history import Progress
 from avlas.demo.load import load
 from avlas.meters.directory import Directory
 from avlas.meters.journal import Written
-from avlas.meters.models import InfoEvent, Kind, Meter, Quality, Reading
+from avlas.meters.models import Group, InfoEvent, Kind, Meter, Quality, Reading, ValveRequest
 from avlas.meters.steps import settle
+from avlas.notify.models import Alert
 from avlas.reports.consumption import consumption, spans_of_point
 from avlas.reports.latest import latest
 from avlas.simulate.town import Town
+from avlas.transfer.exports.template import ExportTemplate
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,12 @@ def test_history_is_what_ingest_would_have_stored(town, tmp_path, settings):
     after = {(row.meter_id, row.slot_at): row.quality for row in rows.only("quality")}
     assert {key for key in before if before[key] != after[key]} == set()
     assert set(InfoEvent.objects.values_list("meter_id", "at", "code_before", "code")) == events
+
+    # the office has set up what its pages show
+    assert ExportTemplate.objects.count() == 2
+    assert Group.objects.exists()
+    assert {one.register for one in Alert.objects.all()} == {"volume_m3"}
+    assert ValveRequest.objects.get().state == ValveRequest.ASKED
 
     # a year of every heat meter can be shown, and its last figure is what the meter's display says
     heat = next(one for one in town.points if one.medium == "heat")

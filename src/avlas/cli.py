@@ -77,6 +77,12 @@ COMMANDS = [
         "keys", "avlas.meters.command_keys", "import and manage meter keys", "läs in och sköt mätarnycklar"
     ),
     Command(
+        "reread",
+        "avlas.meters.command_reread",
+        "decode stored telegrams again that could not be read",
+        "tolka på nytt lagrade telegram som inte gick att läsa",
+    ),
+    Command(
         "createadmin", "avlas.system.command_createadmin", "make an administrator", "skapa en administratör"
     ),
     Command("token", "avlas.system.command_token", "API tokens for programs", "API-nycklar för program"),

@@ -265,7 +265,10 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20  # 10,000 long telegrams at once over the API
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = "same-origin"
+SECURE_REFERRER_POLICY = (
+    "same-origin"  # no address goes out, not those that are secrets either; a page with a form
+)
+# must not say "no-referrer": browsers then send its POST from the origin "null", which is refused as a forgery
 X_FRAME_OPTIONS = "DENY"
 SESSION_IDLE_HOURS = _count("AVLAS_SESSION_IDLE_HOURS", 12)
 SESSION_DAYS = max(1, _count("AVLAS_SESSION_DAYS", 14))

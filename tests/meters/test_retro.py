@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tests.meters.conftest import START, Desk, Heard, forget
 
-from avlas.meters import pace, retro
+from avlas.meters import command_reread, pace, retro
 from avlas.meters.keys import Who
 from avlas.meters.keys import add as add_key
 from avlas.meters.models import LearntLayout, MeterState, Reading, State, Telegram
 from avlas.meters.retro import decode_waiting
 from avlas.simulate import samples
 from avlas.system import secrets
-from avlas.system.models import Utility
+from avlas.system.models import AuditEvent, Utility
 
 pytestmark = pytest.mark.django_db
 
@@ -105,6 +106,33 @@ def test_a_damaged_telegram_waits_too_and_stays_damaged(desk, hear):
     assert Telegram.objects.get().state == kept.state
     desk.take_in([whole])
     assert Telegram.objects.get().state == State.READ
+
+
+def test_what_an_older_program_took_for_damaged_is_read_by_command_from_a_day_on_and_once(desk, hear, capsys):
+    heard = [replace(one, at=one.at + timedelta(days=day)) for day, one in enumerate(hear(each=3))]
+    desk.own(heard)
+    desk.take_in(heard)
+    taken_in = list(Reading.objects.order_by("meter_id", "kind", "slot_at").values())
+    Reading.objects.all().delete()
+    Telegram.objects.update(state=State.DAMAGED)
+
+    assert reread("--since", f"{heard[-1].at:%Y-%m-%d}", "--utility", desk.utility.slug) == 0
+    read = Telegram.objects.filter(state=State.READ)
+    assert [bytes(one.frame) for one in read] == [heard[-1].frame]
+    Telegram.objects.update(state=State.DAMAGED)
+    assert reread() == reread() == 0
+    assert read.all().count() == 3
+    assert list(Reading.objects.order_by("meter_id", "kind", "slot_at").values()) == taken_in
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[1].split()[0] for line in told] == ["1", "3", "0"]
+    assert AuditEvent.objects.filter(event="telegrams.reread").count() == 2
+    assert reread("--utility", "nobody") == 1
+
+
+def reread(*arguments):
+    parser = argparse.ArgumentParser()
+    command_reread.add_arguments(parser)
+    return command_reread.run(parser.parse_args(arguments))
 
 
 def test_telegrams_of_both_roads_are_read_in_their_own_form(desk):

@@ -7,6 +7,7 @@ from threading import Event
 
 import pytest
 from django.db import transaction
+from tests.transfer.servers import PASSWORD, USER, sftp_server
 from tests.transfer.test_mscons import interchange
 
 from avlas.meters.models import Customer, Installation, Key, Meter, MeterAddress, MeteringPoint, Reading
@@ -17,6 +18,7 @@ from avlas.system.schedule import Schedule
 from avlas.system.told import in_words
 from avlas.transfer.imports.models import Import, ImportMapping, KeyFilePassword
 from avlas.transfer.imports.settings import Settings
+from avlas.transfer.places import opening
 from avlas.transfer.places.place import Place
 
 MAPPING = Settings(columns=[["Kundnr", "customer.number"], ["Namn", "customer.name"]]).packed()
@@ -205,3 +207,25 @@ def test_files_that_are_recognised_need_no_mapping(clerk, place, inbox):
     assert run.status == "failed"
     assert in_words(run.told).startswith("kunder.csv: The file is not recognised")
     assert (Import.objects.last().status, Reading.objects.count()) == ("columns", 1)
+
+
+def test_readings_are_fetched_from_an_sftp_server(clerk, tmp_path):
+    meter = Meter.objects.create(utility=clerk.utility, manufacturer="KAM", serial="67000001", medium="heat")
+    point = MeteringPoint.objects.create(utility=clerk.utility, facility_id="735")
+    Installation.objects.create(point=point, meter=meter, from_at=datetime(2020, 1, 1, tzinfo=UTC))
+    sent = interchange("LOC+90+735::9'LIN+1'MEA+AAZ++MWH'QTY+220:12.5'DTM+597:202601010000:203'")
+    (tmp_path / "matvarden.edi").write_bytes(sent)
+    with sftp_server(tmp_path) as server:
+        place = Place(utility=clerk.utility, name="S", kind="sftp", host="localhost", port=server.port, user=USER,
+                      own_machine=True)  # fmt: skip
+        place.set_secret(PASSWORD)
+        place.pinned = opening.opened(place).identity().written
+        place.save()
+        job = make_job(
+            clerk, "import", place=str(place.pk), mapping="recognised", pattern="*.edi", rows="good"
+        )
+        assert work(job)[1] == ["matvarden.edi: 1 rows, 1 things added, 0 changed, 0 rows refused."]
+        assert not (tmp_path / "matvarden.edi").exists()
+        assert work(job)[1] == ["No file lies there."]
+    row = Reading.objects.get()
+    assert (row.energy_heat_kwh, row.other["import"]["id"]) == (12500.0, Import.objects.get().pk)

@@ -85,6 +85,7 @@ WRONG = {
     "LIN+1'QTY+136:x:KWH'DTM+597:202601010000:203'": ("QTY", "“x” is not a number."),
     "LIN+1'QTY+999:1:KWH'DTM+597:202601010000:203'": ("QTY", "What the quantity 999 means is not known here."),
     "LIN+1'QTY+136:1:KWH'": ("QTY", "When is not said."),
+    "LIN+1'QTY+136:1:KWH'DTM+597:202601010000:203'": ("QTY", "This was used in a period, and which one is not said."),
     "LIN+1'QTY+136:1:KWH'DTM+597:202602300000:203'": ("DTM", "“202602300000” is no time in the form 203."),
     "LIN+1'QTY+136:1:KWH'DTM+597:202601010000:999'": ("DTM", "“202601010000” is no time in the form 999."),
     "LIN+1'QTY+136:1:KWH'DTM+597:202601010000:303'": ("DTM", "“202601010000” is no time in the form 303."),

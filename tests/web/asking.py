@@ -36,6 +36,8 @@ from avlas.system.models import ApiToken, Delivery, Job, JobRun, User, Webhook
 from avlas.transfer.imports.models import Import, ImportMapping, KeyFilePassword
 from avlas.transfer.models import ExportTemplate, Place, Receipt
 
+from .pdf_text import words_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -130,13 +132,15 @@ def ask(client: Client, method: str, address: str, *args: object, **more: object
 
 
 def text_of(answer: HttpResponse) -> str:
-    """Everything an answer says: a page, a file, a workbook's cells."""
+    """Everything an answer says: a page, a file, a workbook's cells, a PDF's words."""
     if not hasattr(answer, "said"):  # a stream can be read once only
         answer.said = b"".join(answer) if answer.streaming else answer.content
     content = answer.said
     if content.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(io.BytesIO(content)) as workbook:
             content = b"\n".join(workbook.read(name) for name in sorted(workbook.namelist()))
+    elif content.startswith(b"%PDF-"):
+        content = words_of(content).encode()
     told = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
     return content.decode(errors="replace") + str(told)
 

@@ -220,3 +220,13 @@ def test_who_runs_the_installation_hands_it_over(north, south, sign_in):
     assert "runs_installation" not in boss.get(sixth).content.decode()
     assert boss.post(sixth, {**fields, "role": "superuser", "runs_installation": "on"}).status_code == 302
     assert not User.objects.get(pk=south.superuser.pk).runs_installation
+
+
+def test_every_section_leads_somewhere_one_may_go(north, sign_in):
+    for person in (north.user, north.superuser, north.administrator):
+        client = sign_in(person)
+        sections = client.get(reverse("home")).context["sections"]
+        assert len(sections) == 5
+        for section in sections:
+            for entry in section.entries:
+                assert client.get(reverse(entry.name)).status_code == 200, (person.role, entry.name)

@@ -47,10 +47,15 @@ def test_what_is_in_doubt_is_told_listed_and_judged(north, odd, sign_in):
     assert quality(odd, BACK_AT) == Quality.BACKWARDS
     client, address = sign_in(north.superuser), reverse("readings_in_doubt")
     told = client.get(reverse("home")).content.decode()
-    assert "2 avläsningar är tveksamma" in told
+    assert "1 mätare har tveksamma avläsningar" in told
     assert f'href="{address}"' in told
     text = client.get(address).content.decode().replace("\xa0", " ")
-    assert text.count("Tvivelgatan 1") == 2
+    assert text.count("Tvivelgatan 1") == 1
+    assert "nyaste av 2" in text
+    assert "E1 13 000 kWh" in text
+    address += f"?meter={odd.pk}"
+    assert f'href="?meter={odd.pk}"' in text
+    text = client.get(address).content.decode().replace("\xa0", " ")
     assert "E1 12 345 kWh → E1 12 100 kWh" in text
     assert "E1 13 000 kWh" in text
     journal = Journal.objects.count()
@@ -62,10 +67,9 @@ def test_what_is_in_doubt_is_told_listed_and_judged(north, odd, sign_in):
     assert Journal.objects.count() == journal + 1
     client.post(address, {"right": key})
     assert AuditEvent.objects.filter(event="readings.accepted").count() == 1
-    assert "1 avläsning är tveksam" in client.get(reverse("home")).content.decode()
     void = reverse("meter_reading_void", args=[odd.pk, int(BACK_AT.timestamp()), Kind.LIVE])
     assert f'href="{void}?doubts=1"' in client.get(address).content.decode()
-    assert client.post(f"{void}?doubts=1", {"reason": "Fel mätare"}).url == address
+    assert client.post(f"{void}?doubts=1", {"reason": "Fel mätare"}).url == reverse("readings_in_doubt")
     assert "Ingen avläsning är tveksam" in client.get(address).content.decode()
     assert "tveksam" not in client.get(reverse("home")).content.decode()
 
@@ -73,7 +77,8 @@ def test_what_is_in_doubt_is_told_listed_and_judged(north, odd, sign_in):
 def test_what_was_found_right_is_billed_without_doubt(north, odd):
     members = Members(north.utility.pk, "m.id = %s", [odd.pk])
     assert basis(members, START, END).state.tolist() == [DOUBTFUL]
-    doubts.accept(odd, END, Kind.LOGGED, Who(north.superuser))
+    assert doubts.accept(odd, Who(north.superuser), END, Kind.LOGGED) == 1
+    assert doubts.accept(odd, Who(north.superuser), END, Kind.LOGGED) == 0
     assert basis(members, START, END).state.tolist() == [COMPLETE]
     assert basis(members, START, END).amounts.tolist() == [1000.0]
 
@@ -82,7 +87,8 @@ def test_only_ones_own_and_only_who_may(north, south, odd, sign_in):
     address = reverse("readings_in_doubt")
     theirs = sign_in(south.superuser)
     assert "Tvivelgatan" not in theirs.get(address).content.decode()
-    assert doubts.count(south.utility.pk) == 0
+    assert doubts.count_meters(south.utility.pk) == 0
+    assert theirs.get(f"{address}?meter={odd.pk}").status_code == 404
     key = f"{odd.pk}-{int(BACK_AT.timestamp())}-0"
     theirs.post(address, {"right": key})
     assert quality(odd, BACK_AT) == Quality.BACKWARDS
@@ -98,7 +104,7 @@ def test_only_ones_own_and_only_who_may(north, south, odd, sign_in):
 def test_they_are_found_by_an_index(north, odd):
     """Among millions of readings only those in doubt are looked at: SQLite is told to, PostgreSQL finds it."""
     with CaptureQueriesContext(connection) as asked:
-        assert doubts.count(north.utility.pk) == 2
+        assert doubts.count_meters(north.utility.pk) == 1
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL enable_seqscan = off")
@@ -106,5 +112,20 @@ def test_they_are_found_by_an_index(north, odd):
             assert "_slot_at_idx" in str(cursor.fetchall())
         else:
             assert "INDEXED BY reading_in_doubt" in asked[0]["sql"]
-    assert [row.quality for row in doubts.newest(north.utility.pk, 0, 1)] == [Quality.CONFLICT]
-    assert [row.quality for row in doubts.newest(north.utility.pk, 1, 9)] == [Quality.BACKWARDS]
+    assert [(row.quality, count) for row, count in doubts.by_meter(north.utility.pk, 0, 9)] == [
+        (Quality.CONFLICT, 2)
+    ]
+    found, count = doubts.of_meter(odd, 1, 9)
+    assert ([row.quality for row in found], count) == ([Quality.BACKWARDS], 2)
+
+
+def test_all_of_a_meter_at_once(north, odd, sign_in):
+    """One that is mounted the wrong way counts backwards every hour."""
+    client, address = sign_in(north.superuser), reverse("readings_in_doubt")
+    assert "Alla är rätt" in client.get(address).content.decode()
+    client.post(address, {"right": str(odd.pk)})
+    assert quality(odd, BACK_AT) == Quality.BACKWARDS | Quality.ACCEPTED
+    assert quality(odd, END, Kind.LOGGED) == Quality.CONFLICT | Quality.ACCEPTED
+    event = AuditEvent.objects.get(event="readings.accepted")
+    assert (event.detail["readings"], event.detail["marks"]) == (2, ["backwards", "conflict"])
+    assert "Ingen avläsning är tveksam" in client.get(address).content.decode()

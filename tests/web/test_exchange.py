@@ -205,6 +205,19 @@ def test_a_heard_stranger_becomes_the_new_meter_and_a_foreign_one_does_not(north
     assert plan.new_meter.serial == stranger.identification
 
 
+def test_a_new_meter_that_measures_something_else_is_asked_about(north, sign_in, plan):
+    client, address = sign_in(north.superuser), reverse("exchange", args=[plan.pk])
+    kinds = {"cold water": True, "heat": False, "heat/cooling": False, "": False}
+    for number, (medium, asked) in enumerate(kinds.items()):
+        new = Meter.objects.create(
+            utility=north.utility, manufacturer="KAM", serial=f"5511000{number}", medium=medium
+        )
+        client.post(address, {"step": "new", "choice": f"meter:{new.pk}"})
+        for step in ("first", "check"):
+            text = client.get(f"{address}?step={step}").content.decode()
+            assert ("Är det rätt mätare?" in text) == asked, (medium, step)
+
+
 def test_a_broken_meter_needs_no_last_reading(north, sign_in, plan):
     client, old = sign_in(north.superuser), north.meters[0]
     choice = {"choice": f"meter:{north.meters[1].pk}"}

@@ -126,6 +126,20 @@ def test_made_once_and_downloaded(clerk, own, north):
     )
 
 
+def test_a_receipts_period_is_whole_days_in_the_time_of_its_borders(clerk, own):
+    for borders, clock in (("standard", "normaltid"), ("Europe/Stockholm", "Europe/Stockholm")):
+        own.layout = own.layout | {"borders": borders}
+        own.save()
+        list(clerk.post(reverse("export_make", args=[own.pk]),
+                        {"period": "dates", "from": "2026-06-01", "to": "2026-06-30"}).streaming_content)  # fmt: skip
+        made = Receipt.objects.latest("pk")
+        assert made.borders == borders
+        text = clerk.get(reverse("receipt", args=[made.pk])).content.decode()
+        assert "2026-06-01 – 2026-06-30" in text
+        assert f"dygnen börjar vid midnatt i {clock}" in text
+        assert "2026-06-01 – 2026-06-30" in clerk.get(reverse("receipts")).content.decode()
+
+
 def test_made_once_and_sent_to_a_place(clerk, own, north, tmp_path, settings):
     settings.TRANSFER_FOLDERS = [str(tmp_path)]
     Place.objects.filter(utility=north.utility).update(folder=str(tmp_path / "nix"))

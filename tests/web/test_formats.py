@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone, translation
 
+from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.web import formats, words
 
 H = formats.HARD_SPACE
@@ -54,6 +55,20 @@ def test_moments_are_shown_where_the_reader_is():
     with translation.override("sv"):
         assert formats.date_time(datetime(2026, 7, 1, 22, 30)) == f"2026-07-01{H}22:30"  # a meter's own clock
         assert formats.date_time(None) == "\u2013"
+
+
+def test_periods_are_whole_days_in_the_time_they_are_of():
+    standard, civil = STANDARD_TIME, ZoneInfo("Europe/Stockholm")
+    begin, end = datetime(2026, 6, 1, tzinfo=standard), datetime(2026, 7, 1, tzinfo=standard)
+    with translation.override("sv"), timezone.override(civil):  # for the reader it begins at 01:00
+        assert formats.period(begin, end, standard) == "2026-06-01 \u2013 2026-06-30"
+        assert (
+            formats.period(begin, end, civil)
+            == f"2026-06-01{H}01:00{H}+02:00 \u2013 2026-07-01{H}01:00{H}+02:00"
+        )
+        assert formats.period(begin, begin + timedelta(days=1), standard) == "2026-06-01"
+        hour = formats.period(begin, begin + timedelta(hours=1), standard)
+        assert hour == f"2026-06-01{H}00:00{H}+01:00 \u2013 2026-06-01{H}01:00{H}+01:00"
 
 
 def test_dates_in_words():

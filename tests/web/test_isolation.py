@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SHOWN = sorted(set(PAGES) - LOOK[ANYBODY] - OF_INSTALLATION - set(NO_ROW))
 NEW_EACH_TIME = {"second_factor_on", "passkey_add"}  # with a new secret on them
+OF_CONSUMERS = {"meter", "point", "customer"}  # whose reports are PDFs
 NOT_SENT = {"account_logout", "set_language", "theme", "signin_link"}
 
 
@@ -57,7 +58,7 @@ def queries(name: str, world: World) -> list[str]:
     rows = {key: value for key, value in foreign(world).items() if key not in ("kind", "one")}
     asked: list[dict[str, Any]] = [{}, {**period(), **rows}]
     if name.endswith(("_file", "_export")) or name in ("performance", "info_codes"):
-        asked += [{**period(), "file": kind} for kind in ("csv", "xlsx")]
+        asked += [{**period(), "file": kind} for kind in ("csv", "xlsx", "pdf")]
     if not PAGES[name]:
         asked += [{"q": world.meters[0].serial}, {"q": world.named}]
     return ["", *("?" + urlencode(one, doseq=True) for one in asked if one)]
@@ -75,6 +76,24 @@ def foreign(world: World) -> dict[str, Any]:
         "occupancy": Occupancy.objects.get(point=world.point).pk, "assigned_to": world.user.pk,
         "receiver": world.collector.pk, "zone": group, "of": meters[0], "kind": "",
     }  # fmt: skip
+
+
+@pytest.mark.one_database
+def test_the_own_words_are_found_in_every_pdf(north):
+    """Else not finding the twin's in them would mean nothing."""
+    client = signed_in(north.administrator)
+    asked = [(name, {**period(), "file": "pdf"}) for name in SHOWN if name.endswith("_file")]
+    asked += [(name, {}) for name in SHOWN if name.endswith("_report") and name.split("_")[0] in OF_CONSUMERS]
+    found = {}
+    for name, query in asked:
+        answer = ask(client, "GET", f"{address_of(north, name)}?{urlencode(query)}")
+        if answer.headers.get("Content-Type") == "application/pdf":
+            found[name] = text_of(answer)
+    assert len(found) >= 8, sorted(found)
+    assert not [name for name, text in found.items() if north.utility.name not in text]
+    assert north.point.address in found["consumption_report_file"]
+    assert north.meters[0].serial in found["consumption_report_file"]
+    assert north.point.address in found["point_report"]
 
 
 # -- a twin: everything that has a name is called the same ----------------------------------------------------------

@@ -51,7 +51,10 @@ def test_asked_by_one_and_approved_by_another(north, sign_in, no_frost):
     text = client.get(page).content.decode()
     assert 'value="approve"' not in text
     assert client.post(page, {"do": "approve"}).status_code == 422
+    waits = "1 ventil väntar på ditt godkännande"
+    assert waits not in client.get(reverse("home")).content.decode()
     client = sign_in(north.administrator)
+    assert waits in client.get(reverse("home")).content.decode()
     assert 'value="approve"' in client.get(page).content.decode()
     assert client.post(page, {"do": "approve"}).status_code == 302
     text = client.get(page).content.decode()

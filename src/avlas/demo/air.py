@@ -23,7 +23,7 @@ from avlas.simulate.layouts import meter_type
 from avlas.simulate.line import Line
 from avlas.simulate.receivers import Im871a
 from avlas.system import tokens
-from avlas.system.models import User
+from avlas.system.models import ApiToken, User
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,6 +162,7 @@ class OnAir:
 def _token() -> str:
     """A token of the demo's administrator with which the simulated M-Bus master sends its telegrams."""
     user = User.objects.get(email=ADMINISTRATOR)
+    ApiToken.objects.filter(utility=user.utility, name="M-Bus master").delete()  # of an earlier start
     return tokens.create(user.utility, "M-Bus master", ["telegrams:write"], created_by=user)[1]
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from avlas.decode.families import find
 from avlas.decode.types import Address
+from avlas.demo import office
 from avlas.demo.history import Progress, write_history
 from avlas.meters import models
 from avlas.meters.models import Generation
@@ -66,6 +67,7 @@ def load(town: Town, data: Path, progress: Progress) -> None:
     map_files.write_lines(utility.slug, _lines(town))
     write_history(town, utility.pk, meters, collectors, progress)
     count_days()
+    office.set_up(utility, user)
 
 
 def _lines(town: Town) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from django.db import models
 
 from avlas.meters.utc_seconds import UtcSecondsField
+from avlas.reports.calc.borders import STANDARD
 from avlas.system.models import User, Utility
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ class BillingMonth(models.Model):
     """A month whose amounts were handed to billing."""
 
     utility = models.ForeignKey(Utility, models.CASCADE)
-    month_at = UtcSecondsField()  # its first moment, in standard time
+    month_at = UtcSecondsField()  # its first moment
+    borders = models.CharField(
+        max_length=60, default=STANDARD
+    )  # where months began, see calc.borders.zone_of
     closed_at = models.DateTimeField(auto_now_add=True)
     closed_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-import struct
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from avlas.decode.batch import NONE
+from avlas.meters import pg_binary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-Columns = dict[str, list[Any]]
-_BIGINT, _BIGINTS, _DOUBLE, _DOUBLES = 20, 1016, 701, 1022  # PostgreSQL's types and their arrays
+Column = np.ndarray | list[Any]
+Columns = dict[str, Column]
 _PLACEHOLDER = re.compile(r"\bnew_(\w+)")
 
 
@@ -37,55 +36,23 @@ def moment(connection: BaseDatabaseWrapper) -> object:
     return mark
 
 
-@cache
-def _array_dumper() -> Any:
-    """What sends numpy arrays to PostgreSQL as they are: writing and reading them as text takes ten times as long.
-
-    int64 becomes bigint[] (NONE: null), float64 double precision[] (NaN: null).
-    """
-    from psycopg.adapt import Dumper
-    from psycopg.pq import Format
-
-    class ArrayDumper(Dumper):
-        format = Format.BINARY
-
-        def __init__(self, cls: type, context: Any = None) -> None:
-            super().__init__(cls, context)
-            self.oid = _BIGINTS
-
-        def get_key(self, obj: np.ndarray, format: Any) -> Any:  # noqa: A002, ARG002 - as psycopg calls it
-            return (self.cls, obj.dtype.kind)
-
-        def upgrade(self, obj: np.ndarray, format: Any) -> Any:  # noqa: A002, ARG002
-            found = ArrayDumper(self.cls)
-            found.oid = _DOUBLES if obj.dtype.kind == "f" else _BIGINTS
-            return found
-
-        def dump(self, obj: np.ndarray) -> bytes:
-            doubles = obj.dtype.kind == "f"
-            null = np.isnan(obj) if doubles else obj == NONE
-            cells = np.empty(len(obj), [("length", ">i4"), ("value", ">f8" if doubles else ">i8")])
-            cells["length"], cells["value"] = np.where(null, -1, 8), obj
-            element = _DOUBLE if doubles else _BIGINT
-            head = struct.pack(">iiIii", 1, int(null.any()), element, len(obj), 1)
-            if not null.any():
-                return head + cells.tobytes()
-            sent = np.ones((len(obj), 12), bool)
-            sent[null, 4:] = False
-            return head + cells.view(np.uint8).reshape(len(obj), 12)[sent].tobytes()
-
-    return ArrayDumper
-
-
 def _ask(connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Let PostgreSQL run a statement whose parameters may be arrays; Django's own cursor would write them as text."""
     import psycopg
 
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.adapters.register_dumper(np.ndarray, _array_dumper())
+        cursor.adapters.register_dumper(np.ndarray, pg_binary.array_dumper())
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+def _run_many(connection: BaseDatabaseWrapper, statement: str, columns: Mapping[str, Column]) -> None:
+    """Let SQLite run a statement for each row of ``columns``; Django's own cursor would keep all rows meanwhile."""
+    rows = zip(*map(nullable, columns.values()), strict=True)
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        connection.connection.executemany(statement, rows)
 
 
 def _keys_source(connection: BaseDatabaseWrapper, keys: Mapping[str, np.ndarray]) -> tuple[str, list[Any]]:
@@ -170,17 +137,28 @@ def fetch_numbered(
 
 
 def newest(
-    connection: BaseDatabaseWrapper, meter_ids: np.ndarray, columns: Sequence[str], since: int
+    connection: BaseDatabaseWrapper, meter_ids: np.ndarray, columns: Sequence[str], since: int, until: int
 ) -> list[tuple[Any, ...]]:
-    """For each meter with a live reading since then: its place among ``meter_ids`` and the newest one's columns."""
+    """For each meter with a live reading since then: its place among ``meter_ids`` and the newest one's columns.
+
+    Hardly ever is there one after ``until``. PostgreSQL is asked that of all meters at once, and need not look into
+    the coming months' partitions for each of them.
+    """
     if not len(meter_ids):
         return []
     listed = ", ".join(f"r.{column}" for column in columns)
     if connection.vendor == "postgresql":
+        later = _ask(
+            connection,
+            "SELECT EXISTS (SELECT 1 FROM unnest(%s) AS k(meter_id) JOIN reading r ON r.meter_id = k.meter_id"
+            f" AND r.kind = 0 AND r.slot_at > {int(until)})",
+            [meter_ids],
+        )
+        end = "" if later[0][0] else f" AND slot_at <= {int(until)}"
         return _ask(
             connection,
-            f"SELECT k.number - 1, {listed} FROM unnest(%s::bigint[]) WITH ORDINALITY AS k(meter_id, number),"
-            f" LATERAL (SELECT * FROM reading WHERE meter_id = k.meter_id AND kind = 0 AND slot_at >= {int(since)}"
+            f"SELECT k.number - 1, {listed} FROM unnest(%s) WITH ORDINALITY AS k(meter_id, number),"
+            f" LATERAL (SELECT * FROM reading WHERE meter_id = k.meter_id AND kind = 0 AND slot_at >= {int(since)}{end}"
             " ORDER BY slot_at DESC LIMIT 1) AS r",
             [meter_ids],
         )
@@ -231,43 +209,44 @@ def fetch_ids(
     )
 
 
-def insert(connection: BaseDatabaseWrapper, table: str, columns: Columns) -> None:
-    """Insert rows whose keys are not there yet."""
-    names = list(columns)
-    if not columns[names[0]]:
+def insert(connection: BaseDatabaseWrapper, table: str, columns: Mapping[str, Column]) -> None:
+    """Insert rows into `reading` or `telegram` whose keys are not there yet; columns as for ``change``."""
+    if not len(next(iter(columns.values()))):
         return
-    rows = zip(*columns.values(), strict=True)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-        else:
-            marks = ", ".join(["%s"] * len(names))
-            cursor.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", list(rows))
+    listed = ", ".join(columns)
+    if connection.vendor == "postgresql":
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({listed}) FROM STDIN (FORMAT BINARY)") as copy,
+        ):
+            copy.write(pg_binary.copied(columns))
+        return
+    marks = ", ".join("?" * len(columns))
+    _run_many(connection, f"INSERT INTO {table} ({listed}) VALUES ({marks})", columns)
 
 
-def upsert(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: Sequence[str]) -> None:
+def upsert(
+    connection: BaseDatabaseWrapper, table: str, columns: Mapping[str, Column], key: Sequence[str]
+) -> None:
     """Insert rows into `reading` or `telegram`; where the key exists, overwrite all other columns."""
     names = list(columns)
-    if not columns[names[0]]:
+    if not len(columns[names[0]]):
         return
     listed = ", ".join(names)
     update = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
     conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {update}"
-    rows = zip(*columns.values(), strict=True)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             loading = f"loading_{table}"
             cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS {loading} (LIKE {table}) ON COMMIT DELETE ROWS")
             cursor.execute(f"TRUNCATE {loading}")
             with cursor.copy(f"COPY {loading} ({listed}) FROM STDIN") as copy:
-                for row in rows:
+                for row in zip(*map(nullable, columns.values()), strict=True):
                     copy.write_row(row)
             cursor.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {loading} {conflict}")
         else:
-            marks = ", ".join(["%s"] * len(names))
-            cursor.executemany(f"INSERT INTO {table} ({listed}) VALUES ({marks}) {conflict}", list(rows))
+            marks = ", ".join("?" * len(names))
+            _run_many(connection, f"INSERT INTO {table} ({listed}) VALUES ({marks}) {conflict}", columns)
 
 
 def among(
@@ -279,7 +258,7 @@ def among(
     return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
 
 
-def update(connection: BaseDatabaseWrapper, table: str, columns: Columns, key: str) -> None:
+def update(connection: BaseDatabaseWrapper, table: str, columns: Mapping[str, Column], key: str) -> None:
     """Update rows of ``table``: ``columns`` holds its unique column ``key`` and what to set in each row."""
     names = [name for name in columns if name != key]
     if not columns[key]:
@@ -319,8 +298,7 @@ def change(
     names = list(columns)
     if connection.vendor == "postgresql":
         listed = ", ".join(f"{name} = {term}" for name, term in assignments.items())
-        heads = ", ".join(f"new_{name}" for name in names)
-        arrays = ", ".join("%s" for _ in names)
+        arrays = ", ".join(f"unnest(%s) AS new_{name}" for name in names)  # in FROM it takes twice the time
         chosen, texts, sent = [], [], []
         for name, column in columns.items():
             if isinstance(column, list):  # sent as numbers: a long list of texts takes ten times as long
@@ -334,7 +312,7 @@ def change(
                 sent.append(column)
         _ask(
             connection,
-            f"UPDATE {table} SET {listed} FROM (SELECT {', '.join(chosen)} FROM unnest({arrays}) AS l({heads})) AS l"
+            f"UPDATE {table} SET {listed} FROM (SELECT {', '.join(chosen)} FROM (SELECT {arrays} OFFSET 0) AS l) AS l"
             " WHERE id = new_id",
             [*texts, *sent],
         )
@@ -345,9 +323,7 @@ def change(
         return _PLACEHOLDER.sub(lambda found: f"?{place_of[found[1]]}", term)
 
     listed = ", ".join(f"{name} = {numbered(term)}" for name, term in assignments.items())
-    rows = list(zip(*(nullable(column) for column in columns.values()), strict=True))
-    with connection.cursor() as cursor:
-        cursor.executemany(f"UPDATE {table} SET {listed} WHERE id = ?{place_of['id']}", rows)
+    _run_many(connection, f"UPDATE {table} SET {listed} WHERE id = ?{place_of['id']}", columns)
 
 
 def add_missing(

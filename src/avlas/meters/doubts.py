@@ -18,6 +18,8 @@ from avlas.meters.models import Kind, Quality, Reading
 from avlas.system import audit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from avlas.meters.keys import Who
     from avlas.meters.models import Meter
 
@@ -31,51 +33,85 @@ _FROM: Final = {
 }
 
 
-def count(utility_id: int) -> int:
-    """How many of a utility's readings wait for somebody."""
+def count_meters(utility_id: int) -> int:
+    """Of how many of a utility's meters readings wait for somebody."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) {_of_utility()}", [utility_id])
+        cursor.execute(f"SELECT count(DISTINCT r.meter_id) {_of_utility()}", [utility_id])
         found: int = cursor.fetchone()[0]
     return found
 
 
-def newest(utility_id: int, first: int, most: int) -> list[Reading]:
-    """Those readings, the newest first: at most so many from number ``first`` (0) on."""
-    order = "ORDER BY r.slot_at DESC, r.meter_id, r.kind LIMIT %s OFFSET %s"
+def by_meter(utility_id: int, first: int, most: int) -> list[tuple[Reading, int]]:
+    """Each meter's newest reading in doubt, and how many it has; the newest first, from number ``first`` on."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT r.meter_id, r.slot_at, r.kind {_of_utility()} {order}", [utility_id, most, first]
+            f"SELECT r.meter_id, max(r.slot_at * 4 + r.kind), count(*) {_of_utility()} GROUP BY r.meter_id"
+            " ORDER BY 2 DESC, 1 LIMIT %s OFFSET %s",
+            [utility_id, most, first],
         )
-        keys = [(meter, datetime.fromtimestamp(slot, UTC), kind) for meter, slot, kind in cursor.fetchall()]
-    found = {row.pk: row for row in Reading.objects.filter(pk__in=keys)}
-    return [found[key] for key in keys]
+        found = cursor.fetchall()
+    rows = _readings([(meter, newest // 4, newest % 4) for meter, newest, _count in found])
+    return [(row, count) for row, (_meter, _newest, count) in zip(rows, found, strict=True)]
+
+
+def of_meter(meter: Meter, first: int, most: int) -> tuple[list[Reading], int]:
+    """A meter's readings in doubt, the newest first: at most so many from number ``first`` on; how many it has."""
+    mine = f"{_of_utility()} AND r.meter_id = %s"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT r.meter_id, r.slot_at, r.kind {mine} ORDER BY r.slot_at DESC, r.kind LIMIT %s OFFSET %s",
+            [meter.utility_id, meter.pk, most, first],
+        )
+        keys = cursor.fetchall()
+        cursor.execute(f"SELECT count(*) {mine}", [meter.utility_id, meter.pk])
+        return _readings(keys), cursor.fetchone()[0]
 
 
 def _of_utility() -> str:
     return f"FROM {_FROM[connection.vendor]} WHERE {_WHERE} AND m.id = r.meter_id AND m.utility_id = %s"
 
 
-def accept(meter: Meter, at: datetime, kind: Kind, who: Who) -> None:
-    """Keep that somebody has looked at a reading and finds it right; it keeps its marks.
+def _readings(keys: Sequence[tuple[int, int, int]]) -> list[Reading]:
+    wanted = [(meter, datetime.fromtimestamp(slot, UTC), kind) for meter, slot, kind in keys]
+    found = {row.pk: row for row in Reading.objects.filter(pk__in=wanted)}
+    return [found[key] for key in wanted]
 
-    Raises Reading.DoesNotExist. Of a reading that is not in doubt, or out of use, nothing changes.
+
+def accept(meter: Meter, who: Who, at: datetime | None = None, kind: Kind = Kind.LIVE) -> int:
+    """Keep that somebody has looked at a reading and finds it right; it keeps its marks. Gives 1, or 0: not in doubt.
+
+    Without ``at`` that is said of all of the meter's readings in doubt; gives how many those are.
     """
-    slot = int(at.timestamp())
+    one, values = (
+        ("", []) if at is None else (" AND r.slot_at = %s AND r.kind = %s", [int(at.timestamp()), kind])
+    )
     with transaction.atomic():
-        row = Reading.objects.select_for_update().get(meter_id=meter.pk, slot_at=slot, kind=kind)
-        if not row.quality & IN_DOUBT or row.quality & _LOOKED_AT:
-            return
-        Reading.objects.filter(meter_id=meter.pk, slot_at=slot, kind=kind).update(
-            quality=row.quality | int(Quality.ACCEPTED)
-        )
-        written = Written(meter.utility_id)
-        written.reading(meter.pk, slot, kind)
-        written.append()
-        audit.record(
-            "readings.accepted", utility=meter.utility, user=who.user, computer=who.computer, target=str(meter),
-            detail={"at": row.slot_at.isoformat(), "kind": Kind(kind).name.lower(),
-                    "marks": [one.name.lower() for one in IN_DOUBT if row.quality & one and one.name]},
-        )  # fmt: skip
+        type(meter).objects.select_for_update().get(pk=meter.pk)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT r.slot_at, r.kind, r.quality FROM reading r WHERE {_WHERE} AND r.meter_id = %s{one}"
+                " ORDER BY r.slot_at, r.kind",
+                [meter.pk, *values],
+            )
+            found = cursor.fetchall()
+            cursor.executemany(
+                f"UPDATE reading SET quality = quality | {Quality.ACCEPTED:d}"
+                " WHERE meter_id = %s AND slot_at = %s AND kind = %s",
+                [(meter.pk, slot, kind) for slot, kind, _quality in found],
+            )
+        if found:
+            written = Written(meter.utility_id)
+            for slot, kind_of, _quality in found:
+                written.reading(meter.pk, slot, Kind(kind_of))
+            written.append()
+            first, last = (datetime.fromtimestamp(found[end][0], UTC).isoformat() for end in (0, -1))
+            marks = {one.name.lower() for one in IN_DOUBT for row in found if row[2] & one and one.name}
+            audit.record(
+                "readings.accepted", utility=meter.utility, user=who.user, computer=who.computer,
+                target=str(meter),
+                detail={"readings": len(found), "from": first, "to": last, "marks": sorted(marks)},
+            )  # fmt: skip
+    return len(found)
 
 
 def left(quality: np.ndarray) -> np.ndarray:

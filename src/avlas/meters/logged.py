@@ -242,14 +242,14 @@ def _insert(said: LoggedColumns, rows: np.ndarray) -> None:
             connection,
             "reading",
             {
-                "meter_id": said.meter[part].tolist(),
-                "slot_at": said.slot[part].tolist(),
-                "kind": [int(Kind.LOGGED)] * len(part),
-                "heard_at": said.heard_at[part].tolist(),
-                "source": [said.source] * len(part),
-                "quality": said.quality[part].tolist(),
-                "format_id": [ids[said.specs[spec]]] * len(part),
-                **{code: said.values[code][part].tolist() for code in formats.parse(said.specs[spec])},
+                "meter_id": said.meter[part],
+                "slot_at": said.slot[part],
+                "kind": np.full(len(part), int(Kind.LOGGED), np.int64),
+                "heard_at": said.heard_at[part],
+                "source": np.full(len(part), said.source, np.int64),
+                "quality": said.quality[part],
+                "format_id": np.full(len(part), ids[said.specs[spec]], np.int64),
+                **{code: said.values[code][part] for code in formats.parse(said.specs[spec])},
             },
         )
 

@@ -87,6 +87,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
     f"{model}.{name}"
     for model, names in {
         "meters.BilledAmount": "register",
+        "meters.BillingMonth": "borders",
         "meters.CaseEntry": "what",
         "meters.Collector": "name spec link_mode status status_text device latitude longitude",
         "meters.Exchange": "state ended_addresses",
@@ -132,7 +133,8 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "system.SecretCheck": "key_id check_value",
         "system.SmsGateway": "driver sender user password url headers body taken_when country_code",
         "system.User": "role language time_zone",
-        "system.Utility": "name slug map_credit map_tiles new_language new_time_zone energy_unit second_factor",
+        "system.Utility": "name slug map_credit map_tiles new_language new_time_zone energy_unit second_factor "
+        "day_borders",
         "system.Webhook": "name url secret",
         "transfer.Import": "kind name sha256 settings status counts told",
         "transfer.ImportMapping": "kind name settings",
@@ -140,7 +142,7 @@ IMPERSONAL: Final[frozenset[str]] = frozenset(
         "transfer.KeyFilePassword": "name",
         "transfer.KeyFileSeen": "name sha256 told",
         "transfer.ExportTemplate": "name note layout",
-        "transfer.Receipt": "key template_name state file_name sha256 tally place_name went_to told",
+        "transfer.Receipt": "key template_name borders state file_name sha256 tally place_name went_to told",
         "transfer.Place": "name kind host user pinned folder archive url method token_header tested",
         "system.WebhookFeed": "types place worker told",
     }.items()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -242,7 +242,7 @@ def _write(
     }
     for register in sorted({register for _row, register, _value, _spec in made.values()}):
         mine = [(key, *made[key]) for key in keys if made[key][1] == register]
-        columns: column_store.Columns = {name: [None] * len(mine) for name in READING_COLUMNS} | {
+        columns: dict[str, list[Any]] = {name: [None] * len(mine) for name in READING_COLUMNS} | {
             "meter_id": [key[0] for key, *_rest in mine],
             "slot_at": [key[1] for key, *_rest in mine],
             "kind": [key[2] for key, *_rest in mine],

@@ -2,15 +2,15 @@
 
 Only what the network collected is thinned; typed, imported, optically read and exchange readings stay until they are
 five years old, and so do the values a meter stored at the turn of a month. Of each day the reading nearest the day's
-border (standard time) stays, one that nothing speaks against if there is any. Whole months are thinned, in transactions
-of some ten thousand rows with a rest after each, so that ingest is never kept waiting.
+border (as the utility has set it) stays, one that nothing speaks against if there is any. Whole months are thinned, in
+transactions of some ten thousand rows with a rest after each, so that ingest is never kept waiting.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from avlas.meters.erasure import hold
 from avlas.meters.models import Exchange, Kind, Meter, Quality, Source, ThinnedMonth
-from avlas.reports.calc.borders import STANDARD_TIME, months_later
+from avlas.reports.calc.borders import STANDARD_TIME, months_later, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FROM_NETWORK: Final = (Source.RADIO, Source.WIRED, Source.NETWORK, Source.SIMULATED)
 _ROWS_AT_ONCE: Final = 20_000
 _AGAIN_AFTER = timedelta(days=30)
-_DAY, _HALF_DAY = 86400, 43200
+_HOUR, _DAY, _HALF_DAY = 3600, 86400, 43200
 _MONTH_SECONDS = 31 * _DAY
 _KEY: Final = "((meter_id * 4 + kind) * 8589934592 + slot_at)"
 """A reading's key as one number: NOT IN looks such a one up, and walks through a list of keys of three columns."""
@@ -130,12 +130,12 @@ def was_thinned(utility: Utility, month: Month) -> bool:
 
 def surplus_of(utility: Utility, month: Month, at_most_seconds: float = 5) -> tuple[int, bool]:
     """How many readings ``thin`` would remove, and whether all meters were counted in the given time."""
-    begun, found = time.monotonic(), 0
+    begun, found, zone = time.monotonic(), 0, zone_of(utility.day_borders)
     for ids in _chunks(utility.pk):
         if time.monotonic() - begun > at_most_seconds:
             return found, False
         with connection.cursor() as cursor:
-            surplus, values = _surplus(ids, month)
+            surplus, values = _surplus(ids, month, zone)
             cursor.execute(f"SELECT count(*) {surplus}", values)
             found += cursor.fetchone()[0]
     return found, True
@@ -150,12 +150,13 @@ def thin(
     has come in since. Without ``rest`` the database is taken without a break.
     """
     removed = done = 0
+    zone = zone_of(utility.day_borders)
     number = Meter.objects.filter(utility=utility).count()
     for ids in _chunks(utility.pk):
         begun = time.monotonic()
         with transaction.atomic(), connection.cursor() as cursor:
             hold(ids)
-            surplus, values = _surplus(ids, month)
+            surplus, values = _surplus(ids, month, zone)
             cursor.execute(f"DELETE {surplus}", values)
             removed += cursor.rowcount
         done += len(ids)
@@ -211,10 +212,10 @@ def _delete(table: str, key: str, test: str, values: list[int]) -> int:
             return total
 
 
-def _surplus(ids: list[int], month: Month) -> tuple[str, list[int]]:
+def _surplus(ids: list[int], month: Month, zone: tzinfo) -> tuple[str, list[int]]:
     """The end of a statement, from FROM on, about those of a month's readings that are not their day's; its values.
 
-    Which ones stay is asked, not which ones go: those are few.
+    Which ones stay is asked, not which ones go: those are few. ``zone``: in which days begin.
     """
     begin, until = month.span
     sources = ", ".join(str(int(source)) for source in FROM_NETWORK)
@@ -224,15 +225,31 @@ def _surplus(ids: list[int], month: Month) -> tuple[str, list[int]]:
         f" AND kind IN ({int(Kind.LIVE)}, {int(Kind.LOGGED)}) AND source IN ({sources})"
         f" AND NOT (kind = {int(Kind.LOGGED)} AND slot_at IN ({own}))"
     )
-    day = f"(slot_at - {begin}) / {_DAY}"
+    at = _as_standard_time(month, zone)  # midnight in the zone looks like that of standard time
+    day = f"({at} - {begin}) / {_DAY}"
     ranked = (
         f"SELECT {_KEY} AS key, row_number() OVER (PARTITION BY meter_id, kind, {day} ORDER BY"
         f" CASE WHEN quality & {_SUSPECT} = 0 THEN 0 ELSE 1 END,"
-        f" abs(slot_at - {month.begin} - {_DAY} * ({day})), slot_at) AS place FROM reading WHERE {collected}"
+        f" abs({at} - {month.begin} - {_DAY} * ({day})), slot_at) AS place FROM reading WHERE {collected}"
     )
     return (
         f"FROM reading WHERE {collected} AND {_KEY} NOT IN (SELECT key FROM ({ranked}) AS ranked WHERE place = 1)"
     ), [*ids, *ids]
+
+
+def _as_standard_time(month: Month, zone: tzinfo) -> str:
+    """A reading's moment (SQL), as much later as clocks in ``zone`` are ahead; they change once a month at most."""
+
+    def ahead(at: int) -> int:
+        local = datetime.fromtimestamp(at, zone)
+        return int(((local.utcoffset() or timedelta(0)) - STANDARD_TIME.utcoffset(local)).total_seconds())
+
+    begin, until = month.span
+    first, last = ahead(begin), ahead(until)
+    if first == last:
+        return f"(slot_at + {first})" if first else "slot_at"
+    changed = next(at for at in range(begin, until + _HOUR, _HOUR) if ahead(at) == last)
+    return f"(slot_at + CASE WHEN slot_at < {changed} THEN {first} ELSE {last} END)"
 
 
 def _chunks(utility_id: int, rows_a_meter: int | None = None) -> Iterator[list[int]]:

@@ -259,14 +259,14 @@ def lock_meters(meter_ids: Collection[int]) -> None:
 
 def write_telegrams(kept: Kept, collector_id: int, *, new: bool) -> None:
     """Write raw telegrams. Not ``new``: one that is there for the same meter, slot and class is replaced."""
-    columns = {
-        "meter_id": kept.meter.tolist(),
-        "slot_at": kept.slot.tolist(),
-        "class_code": kept.code.tolist(),
-        "heard_at": kept.heard_at.tolist(),
-        "collector_id": [collector_id] * len(kept),
-        "rssi_dbm": column_store.nullable(kept.rssi_dbm),
-        "state": kept.state.tolist(),
+    columns: column_store.Columns = {
+        "meter_id": kept.meter,
+        "slot_at": kept.slot,
+        "class_code": kept.code,
+        "heard_at": kept.heard_at,
+        "collector_id": np.full(len(kept), collector_id, np.int64),
+        "rssi_dbm": kept.rssi_dbm,
+        "state": kept.state,
         "frame": kept.frames,
     }
     if new:
@@ -298,7 +298,7 @@ class Readings:
     def _load(self) -> None:
         """Ask for the rows that may be there: those not after their meter's newest reading."""
         meters, of_meter = np.unique(self.meter, return_inverse=True)
-        self.newest = Newest(meters, int(self.slot.min()) if len(self.slot) else 0)
+        self.newest = Newest(meters, self.slot)
         self.of_meter = of_meter
         there = np.flatnonzero(self.newest.slot[of_meter] >= self.slot)
         rows = column_store.fetch_numbered(
@@ -370,18 +370,18 @@ class Readings:
 
     def _columns(self, rows: np.ndarray, codes: Sequence[str], of_spec: np.ndarray) -> column_store.Columns:
         columns: column_store.Columns = {
-            "meter_id": self.meter[rows].tolist(),
-            "slot_at": self.slot[rows].tolist(),
-            "kind": [int(Kind.LIVE)] * len(rows),
-            "heard_at": self.heard_at[rows].tolist(),
-            "source": self.source[rows].tolist(),
-            "quality": self.quality[rows].tolist(),
-            "format_id": of_spec[self.spec[rows]].tolist(),
-            **{code: column_store.nullable(self.values[code][rows]) for code in codes},
+            "meter_id": self.meter[rows],
+            "slot_at": self.slot[rows],
+            "kind": np.full(len(rows), int(Kind.LIVE), np.int64),
+            "heard_at": self.heard_at[rows],
+            "source": self.source[rows],
+            "quality": self.quality[rows],
+            "format_id": of_spec[self.spec[rows]],
+            **{code: self.values[code][rows] for code in codes},
         }
         info = self.info_code[rows]
         if codes is FLOAT_CODES or (info != NONE).any():
-            columns["info_code"] = column_store.nullable(info)
+            columns["info_code"] = info
         other = [one or None for one in self.other[rows].tolist()]
         if codes is FLOAT_CODES or any(other):
             columns["other"] = other
@@ -460,14 +460,16 @@ class Newest:
     CODES = ("energy_heat_kwh", "energy_cooling_kwh", "volume_m3", "volume_2_m3", "electricity_import_kwh",
              "electricity_export_kwh")  # fmt: skip
 
-    def __init__(self, meters: np.ndarray, first_slot: int) -> None:
-        """``meters`` are distinct; ``first_slot``: the earliest one to be written."""
+    def __init__(self, meters: np.ndarray, slots: np.ndarray) -> None:
+        """``meters`` are distinct; ``slots``: those to be written."""
         count = len(meters)
         self.is_all = connection.vendor != "postgresql"  # where nothing is found there is nothing
-        since = -_EVER if self.is_all else first_slot - _NEAR
+        since = -_EVER if self.is_all else int(slots.min(initial=_EVER)) - _NEAR
         self.slot, self.info_code = np.full(count, NONE, np.int64), np.full(count, NONE, np.int64)
         self.values = {code: np.full(count, np.nan) for code in self.CODES}
-        rows = column_store.newest(connection, meters, ("slot_at", "info_code", *self.CODES), since)
+        rows = column_store.newest(
+            connection, meters, ("slot_at", "info_code", *self.CODES), since, int(slots.max(initial=0))
+        )
         if not rows:
             return
         number, slot, info, *values = zip(*rows, strict=True)

@@ -442,7 +442,7 @@ def write_states(
     if not sightings:
         return
     names = ("id", "address", *_WRITTEN)
-    columns: column_store.Columns = {name: [] for name in ("id", *_WRITTEN)}
+    columns: dict[str, list[Any]] = {name: [] for name in ("id", *_WRITTEN)}
     for found in _select(utility_id, sorted(sightings), names):
         row = dict(zip(names, found, strict=True))
         address = row["address"]
@@ -531,7 +531,7 @@ def name_meters(named: Mapping[int, tuple[str, str, Address]]) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT id, medium FROM meters_meter WHERE {among} AND model = ''", [parameter])
         nameless = cursor.fetchall()
-    columns: column_store.Columns = {"id": [], "model": [], "medium": [], "family": []}
+    columns: dict[str, list[Any]] = {"id": [], "model": [], "medium": [], "family": []}
     for meter_id, known_medium in sorted(nameless):
         model, heard_medium, address = named[meter_id]
         found = find(address)

@@ -8,7 +8,7 @@ on whatever alters an amount is a correction until it has been taken into accoun
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,10 +19,12 @@ from avlas.decode.families import as_sent
 from avlas.decode.registers import BY_CODE
 from avlas.meters import entered, formats
 from avlas.meters.models import BilledAmount, BillingMonth, Meter, MeterState, Occupancy, Source
+from avlas.reports.calc.borders import STANDARD_TIME, name_of
 from avlas.reports.calc.value_at import INTERPOLATED, NONE
 from avlas.reports.counters import BEFORE, EXACTLY, HELD, Moments, counters_at
 from avlas.reports.period_use import Members, UseMark, period_use
 from avlas.system import audit
+from avlas.system.models import Utility
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
     from avlas.meters.keys import Who as Person
     from avlas.reports.period_use import PeriodUse, Who
-    from avlas.system.models import Utility
 
 REGISTERS: Final = ("energy_heat_kwh", "energy_cooling_kwh", "volume_m3", "electricity_import_kwh")
 COMPLETE, ESTIMATED, DOUBTFUL, MISSING = 0, 1, 2, 3
@@ -59,15 +60,20 @@ _BILLED: Final = (
 )
 _DAY: Final = 86400
 _RATE_DAYS: Final = 30
+_OTHER_ZONE: Final = timedelta(hours=3)  # by less than that the Nordic zones differ
 _AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """A month's rows: who, their state (n, STATES) and the register (n, place in REGISTERS) that decides it."""
+    """A month's rows: who, their state (n, STATES) and the register (n, place in REGISTERS) that decides it.
+
+    ``zone``: in which months begin.
+    """
 
     start: datetime
     end: datetime
+    zone: tzinfo
     found: PeriodUse
     state: np.ndarray
     main: np.ndarray
@@ -82,22 +88,28 @@ class Basis:
         return _amounts(self.found, self.main)
 
 
-def basis(members: Members, start: datetime, end: datetime, now: datetime | None = None) -> Basis:
-    """Give the basis for billing a month (aware moments; end not counted).
+def basis(
+    members: Members,
+    start: datetime,
+    end: datetime,
+    now: datetime | None = None,
+    zone: tzinfo = STANDARD_TIME,
+) -> Basis:
+    """Give the basis for billing a month (aware moments; end not counted; months begin in ``zone``).
 
     Without what is never billed: pressure sensors and the like, and meters that were never installed and never read.
     """
     billed = replace(
         members, test=f"({members.test}) AND {_BILLED}", values=[*members.values, *_NEVER_BILLED]
     )
-    found = period_use(billed, REGISTERS, start, end, now)
-    main = np.array([_main_register(found, row) for row in range(len(found.who))], np.int64)
+    found = period_use(billed, REGISTERS, start, end, now, zone)
+    main = _main_registers(found)
     marks = found.used.marks
     state = np.full(len(main), COMPLETE)
     state[(marks & _ESTIMATED) != 0] = ESTIMATED
     state[(marks & _DOUBTFUL) != 0] = DOUBTFUL
     state[np.isnan(_amounts(found, main))] = MISSING
-    return Basis(start, end, found, state, main)
+    return Basis(start, end, zone, found, state, main)
 
 
 def _amounts(found: PeriodUse, main: np.ndarray) -> np.ndarray:
@@ -107,12 +119,18 @@ def _amounts(found: PeriodUse, main: np.ndarray) -> np.ndarray:
     return picked
 
 
-def _main_register(found: PeriodUse, row: int) -> int:
-    """Of what the medium bills the first that has an amount; the first of all when none has."""
-    wanted = [
-        REGISTERS.index(code) for code in entered.registers_of(found.who[row].medium) if code in REGISTERS
-    ]
-    return next((one for one in wanted if not np.isnan(found.used.amount[REGISTERS[one]][row])), wanted[0])
+def _main_registers(found: PeriodUse) -> np.ndarray:
+    """Of what each row's medium bills the first that has an amount; the first of all when none has."""
+    known = [~np.isnan(found.used.amount[code]) for code in REGISTERS]
+    media, of_row = np.unique(np.array([one.medium for one in found.who], str), return_inverse=True)
+    main = np.zeros(len(of_row), np.int64)
+    for number, medium in enumerate(media.tolist()):
+        mine = of_row == number
+        wanted = [REGISTERS.index(code) for code in entered.registers_of(medium) if code in REGISTERS]
+        main[mine] = wanted[0]
+        for one in reversed(wanted):
+            main[mine & known[one]] = one
+    return main
 
 
 # why something is missing, and what could stand there
@@ -158,7 +176,7 @@ LAST_YEAR, MEAN = "last_year", "mean"
 def gaps(month: Basis, rows: Sequence[int]) -> dict[int, Gap]:
     """Say for some rows whose amount is not known why that is."""
     picked = _last_spans(month, rows)
-    found = counters_at(_moments(picked), REGISTERS)
+    found = counters_at(_moments(picked), REGISTERS, month.found.spans.stamps)
     count = len(rows)
     states: dict[int, MeterState] = {}
     meters = [int(meter) for meter, _start, _end in picked]
@@ -299,8 +317,9 @@ class Correction:
 
 
 def closed(utility: Utility, start: datetime) -> BillingMonth | None:
-    """The month that begins at ``start``, if it is closed."""
-    return BillingMonth.objects.filter(utility=utility, month_at=int(start.timestamp())).first()
+    """The month that begins at ``start``, if it is closed; perhaps in another zone, at another hour."""
+    near = (int((start + sign * _OTHER_ZONE).timestamp()) for sign in (-1, 1))
+    return BillingMonth.objects.filter(utility=utility, month_at__range=tuple(near)).first()
 
 
 def close(utility: Utility, month: Basis, who: Person, *, doubtful: bool = False) -> BillingMonth:
@@ -312,11 +331,13 @@ def close(utility: Utility, month: Basis, who: Person, *, doubtful: bool = False
         raise ValueError("the month is not over")
     rows = np.flatnonzero(month.state < (MISSING if doubtful else DOUBTFUL)).tolist()
     with transaction.atomic():
-        made, new = BillingMonth.objects.get_or_create(
-            utility=utility, month_at=int(month.start.timestamp()), defaults={"closed_by": who.user}
-        )
-        if not new:
+        Utility.objects.select_for_update().get(pk=utility.pk)  # one at a time
+        if closed(utility, month.start):
             raise ValueError("the month is closed already")
+        made = BillingMonth.objects.create(
+            utility=utility, month_at=int(month.start.timestamp()), borders=name_of(month.zone),
+            closed_by=who.user,
+        )  # fmt: skip
         _keep(made, month, rows, 1)
         counts = np.bincount(month.state, minlength=len(STATES)).tolist()
         audit.record(
@@ -441,14 +462,7 @@ def _parts(month: Basis, rows: Sequence[int]) -> dict[int, list[dict[str, Any]]]
     """The counters behind the amounts, meter by meter, exactly as the meter shows them."""
     spans = month.found.spans.of_rows(np.array(rows, np.int64))
     count = len(spans.row)
-    found = counters_at(
-        Moments(
-            np.concatenate([spans.meter_id, spans.meter_id]),
-            np.concatenate([spans.start, spans.end]),
-            np.concatenate([spans.start_else, spans.end_else]),
-        ),
-        REGISTERS,
-    )
+    found = spans.counters(REGISTERS)
     specs = formats.specs(set(np.unique(found.format_id).tolist()) - {0})
     told: dict[int, list[dict[str, Any]]] = {}
     for place in range(count):

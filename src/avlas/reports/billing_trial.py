@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from avlas.meters.models import InfoEvent, Occupancy
-from avlas.meters.retention import month_of, months_before
-from avlas.reports.billing import REGISTERS, basis
+from avlas.reports.billing import REGISTERS
+from avlas.reports.calc.borders import beginning_of, months_later
 from avlas.reports.calc.expected_use import expected
+from avlas.reports.period_use import period_use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from avlas.reports.billing import Basis
-    from avlas.reports.period_use import Members
+    from avlas.reports.period_use import Members, PeriodUse
 
 MOVED, INFO_CODE, NOTHING, ALWAYS_ZERO = "moved", "info_code", "nothing", "always_zero"
 """Reasons beside the marks of an amount: somebody moved, the meter reported something, nothing was used, as before."""
@@ -60,11 +61,14 @@ class Trial:
 
 def trial(members: Members, month: Basis) -> Trial:
     """Compare a month that ``basis`` gave."""
-    last_month = basis(members, _months_before(month.start, 1), month.start)
-    year_end = max(
-        _months_before(month.end, 12), _months_before(month.start, 11)
-    )  # of days: their whole month
-    last_year = basis(members, _months_before(month.start, 12), year_end)
+
+    def months_before(moment: datetime, months: int) -> datetime:
+        return _months_before(moment, months, month.zone)
+
+    start = month.start
+    last_month = _used(members, months_before(start, 1), start, month.zone)
+    year_end = max(months_before(month.end, 12), months_before(start, 11))  # of days: their whole month
+    last_year = _used(members, months_before(start, 12), year_end, month.zone)
     amount = month.amounts
     before, year = (_of_same_rows(month, other) for other in (last_month, last_year))
     by_year, by_month = (expected(amount, earlier, month.main) for earlier in (year, before))
@@ -75,7 +79,7 @@ def reasons(tried: Trial, rows: Sequence[int]) -> dict[int, set[str]]:
     """What may explain some rows, beside the marks of their amounts."""
     month = tried.month
     spans = month.found.spans
-    since = _months_before(month.start, 12)
+    since = _months_before(month.start, 12, month.zone)
     points = {month.found.who[row].point_id for row in rows} - {0}
     moved = set(
         Occupancy.objects.filter(point_id__in=points, from_at__gt=since, from_at__lt=month.end).values_list(
@@ -104,20 +108,25 @@ def reasons(tried: Trial, rows: Sequence[int]) -> dict[int, set[str]]:
     return told
 
 
-def _of_same_rows(month: Basis, other: Basis) -> np.ndarray:
+def _used(members: Members, start: datetime, end: datetime, zone: tzinfo) -> PeriodUse:
+    """What was used in an earlier month; by whom this month's rows say."""
+    return period_use(members, REGISTERS, start, end, zone=zone, with_names=False)
+
+
+def _of_same_rows(month: Basis, other: PeriodUse) -> np.ndarray:
     """The other month's amounts of this month's rows and registers."""
-    places = {(who.point_id or -who.meter_id, who.medium): row for row, who in enumerate(other.found.who)}
+    places = {(who.point_id or -who.meter_id, who.medium): row for row, who in enumerate(other.who)}
     found = np.full(len(month.found.who), np.nan)
     for row, who in enumerate(month.found.who):
         place = places.get((who.point_id or -who.meter_id, who.medium))
         if place is not None:
-            found[row] = other.found.used.amount[REGISTERS[month.main[row]]][place]
+            found[row] = other.used.amount[REGISTERS[month.main[row]]][place]
     return found
 
 
-def _months_before(moment: datetime, months: int) -> datetime:
-    """The first moment of a month (standard time) so many months earlier."""
-    return months_before(month_of(moment).first, months)
+def _months_before(moment: datetime, months: int, zone: tzinfo) -> datetime:
+    """The first moment of the month (in ``zone``) so many months earlier."""
+    return beginning_of(months_later(moment.astimezone(zone).date(), -months), zone)
 
 
 def _unit(code: str) -> str:

@@ -11,10 +11,12 @@ from django.db import connection
 from avlas.decode.registers import BY_CODE, REGISTERS, Aggregate
 from avlas.meters import formats
 from avlas.meters.models import Kind, Quality
+from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.consumption import consumption, spans_of_meter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
     from decimal import Decimal
 
     from avlas.reports.calc.borders import Unit
@@ -46,12 +48,14 @@ def comparable() -> list[str]:
     return [register.code for register in REGISTERS if register.aggregate is not Aggregate.LAST]
 
 
-def line(meter_id: int, register: str, step: Step, start: datetime, end: datetime) -> Line:
-    """Give one line. Raises ValueError for an unknown register or an empty period."""
+def line(
+    meter_id: int, register: str, step: Step, start: datetime, end: datetime, zone: tzinfo = STANDARD_TIME
+) -> Line:
+    """Give one line; days begin in ``zone``. Raises ValueError for an unknown register or an empty period."""
     if step == "reading":
         return _readings(meter_id, register, start, end)
     unit: Unit = step
-    found = consumption(spans_of_meter(meter_id), register, unit, start, end)
+    found = consumption(spans_of_meter(meter_id), register, unit, start, end, zone)
     values = {row.start: row.amount for row in found.rows if row.amount is not None}
     return Line(meter_id, register, found.unit_text, found.decimals, values)
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db import connection
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from avlas.decode.families import as_sent, canonical, named
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import doubts, formats
 from avlas.meters.models import Installation, Kind, Meter, Quality
-from avlas.reports.calc.borders import STANDARD_TIME, Unit, borders
+from avlas.reports.calc.borders import STANDARD_TIME, Unit, borders, own_stamp
 from avlas.reports.calc.judgement import (
     BACKWARDS,
     ROLLED_OVER,
@@ -25,6 +24,7 @@ from avlas.reports.calc.judgement import (
 )
 from avlas.reports.calc.shown_in import ShownIn, shown_in
 from avlas.reports.calc.value_at import INTERPOLATED, NONE, Series, ValuesAt, values_at
+from avlas.reports.day_words import days_begin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Consumption:
     decimals: int
     rows: list[Row]
     total: Decimal | float | None
-    standard_time: bool
+    zone: tzinfo  # in which days begin
     energy: str = "kwh"  # in which unit people want energy, see calc.shown_in
 
     @property
@@ -87,9 +87,7 @@ class Consumption:
     @property
     def note(self) -> str:
         """Say in the reader's language where days begin."""
-        if self.standard_time:
-            return _("Days and months begin in standard time (UTC+1) all year.")
-        return _("Days and months begin in civil time.")
+        return days_begin(self.zone)
 
 
 def spans_of_meter(meter_id: int) -> list[Span]:
@@ -141,8 +139,9 @@ def consumption(
 ) -> Consumption:
     """Give the use (or mean) of ``register`` per ``unit`` from ``start`` to ``end`` (aware).
 
-    Borders lie in ``zone`` (STANDARD_TIME by default). Interpolated borders, exchanges, roll-overs and steps
-    backwards are marked on the intervals they touch. Intervals that have not ended yet are left out, but for the
+    Borders lie in ``zone`` (STANDARD_TIME by default); at those of months and years a meter's own value of the month
+    comes first, though meters keep standard time. Interpolated borders, exchanges, roll-overs and steps backwards are
+    marked on the intervals they touch. Intervals that have not ended yet are left out, but for the
     running one, which is marked incomplete. Raises ValueError for an unknown register or an empty period.
     """
     known = BY_CODE.get(register)
@@ -150,9 +149,11 @@ def consumption(
         raise ValueError(f"there is no register {register!r}")
     moments = borders(unit, start, end, zone)
     edges = np.array([moment.timestamp() for moment in moments])
-    parts = [
-        _of_span(span, register, edges, counter=known.aggregate is Aggregate.DIFFERENCE) for span in spans
-    ]
+    stamps = edges
+    if unit in ("month", "year"):
+        stamps = np.array([own_stamp(moment, zone).timestamp() for moment in moments])
+    counter = known.aggregate is Aggregate.DIFFERENCE
+    parts = [_of_span(span, register, edges, stamps, counter=counter) for span in spans]
     now = timezone.now().timestamp()
     rows: list[Row] = []
     for number in range(len(edges) - 1):
@@ -175,7 +176,7 @@ def consumption(
     total = added(found) if found and known.aggregate is Aggregate.DIFFERENCE else None
     decimals = max((part.decimals for part in parts if part.decimals is not None), default=known.decimals)
     unit_text = known.unit or next((part.unit for part in parts if part.unit), "")
-    return Consumption(register, unit_text, decimals, rows, total, zone is STANDARD_TIME)
+    return Consumption(register, unit_text, decimals, rows, total, zone)
 
 
 def added(amounts: Sequence[Decimal | float]) -> Decimal | float:
@@ -193,7 +194,7 @@ class _Part:
     counts: list[bool]  # whether the meter counted for anything in the interval
 
 
-def _of_span(span: Span, register: str, edges: np.ndarray, *, counter: bool) -> _Part:
+def _of_span(span: Span, register: str, edges: np.ndarray, stamps: np.ndarray, *, counter: bool) -> _Part:
     low = max(edges[0], span.from_at.timestamp()) if span.from_at else edges[0]
     high = min(edges[-1], span.to_at.timestamp()) if span.to_at else edges[-1]
     clipped = np.clip(edges, low, high) if low < high else np.full(len(edges), low)
@@ -206,7 +207,7 @@ def _of_span(span: Span, register: str, edges: np.ndarray, *, counter: bool) -> 
     )
     if low >= high:
         return part
-    readings = _load(span.meter_id, register, low, high)
+    readings = _load(span.meter_id, register, low, max(high, stamps[edges <= high].max(initial=high)))
     if not len(readings.series.at):
         return part
     specs = formats.specs(set(readings.formats.tolist()))
@@ -219,7 +220,7 @@ def _of_span(span: Span, register: str, edges: np.ndarray, *, counter: bool) -> 
     last = readings.series.at[-1]
     # the running interval reaches to the newest value there is
     clipped[(edges > now) & (clipped > last)] = max(last, low)
-    found = values_at(readings.series, clipped)
+    found = values_at(readings.series, clipped, stamps=np.where(clipped == edges, stamps, clipped))
     _differences(found, readings, register, specs, clipped, part, span.meter_id)
     _mark_steps_down(found, readings, register, specs, clipped, part, span.meter_id)
     if register == "energy_heat_kwh":

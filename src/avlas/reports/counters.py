@@ -18,7 +18,7 @@ from avlas.meters.models import Kind, Quality
 from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED, NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 HELD: Final = 5
 """How a value is known, beside those of ``calc.value_at``: the last one before (or the first one after)."""
@@ -49,9 +49,39 @@ class Counters:
     stood_at: np.ndarray  # int64: when the value stood in the meter; for interpolated ones the moment wanted
     quality: np.ndarray  # int64 of n: marks of the readings used
 
+    def at(self, places: np.ndarray) -> Counters:
+        """Those of some moments, in the order of ``places``."""
+        parts = (self.value, self.how, self.format_id, self.stood_at, self.quality)
+        return Counters(*(part[places] for part in parts))
 
-def counters_at(moments: Moments, registers: Sequence[str]) -> Counters:
-    """Give ``registers`` (codes of counters) at all ``moments``."""
+
+def counters_at(
+    moments: Moments, registers: Sequence[str], stamps: Mapping[int, int] | None = None
+) -> Counters:
+    """Give ``registers`` (codes of counters) at all ``moments``.
+
+    ``stamps``: of some moments when the meters' own logged values of them stand (calc.borders.own_stamp).
+    """
+    found = _counters_at(moments, registers)
+    if stamps:
+        _take_own(found, moments, registers, stamps)
+    return found
+
+
+def _take_own(found: Counters, moments: Moments, registers: Sequence[str], stamps: Mapping[int, int]) -> None:
+    """Put the meters' own values of moments for which they stand at other ones in first place."""
+    late = np.flatnonzero(np.isin(moments.at, np.fromiter(stamps, np.int64, len(stamps))))
+    if not late.size:
+        return
+    at = np.array([stamps[moment] for moment in moments.at[late].tolist()], np.int64)
+    own = _counters_at(Moments(moments.meter_id[late], at, np.full(len(at), EXACTLY, np.int8)), registers)
+    row, column = np.nonzero(own.how == LOGGED)
+    for name in ("value", "how", "format_id", "stood_at"):
+        getattr(found, name)[late[row], column] = getattr(own, name)[row, column]
+    found.quality[late[row]] |= own.quality[row]
+
+
+def _counters_at(moments: Moments, registers: Sequence[str]) -> Counters:
     count = len(moments.meter_id)
     if not count:
         empty = np.zeros((0, len(registers)))

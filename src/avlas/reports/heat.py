@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.calc.cooling import (
     Counted,
     Excess,
@@ -20,7 +21,7 @@ from avlas.reports.calc.cooling import (
 from avlas.reports.period_use import THERMAL, Members, PeriodUse, Used, day_borders, period_use, used
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from avlas.reports.models import CoolingLevels
     from avlas.reports.period_use import Who
@@ -54,10 +55,18 @@ class HeatReport:
 
 
 def heat_report(
-    members: Members, start: datetime, end: datetime, limits: CoolingLevels, now: datetime | None = None
+    members: Members,
+    start: datetime,
+    end: datetime,
+    limits: CoolingLevels,
+    now: datetime | None = None,
+    zone: tzinfo = STANDARD_TIME,
 ) -> HeatReport:
-    """Make the report of a group's heat and cooling meters. Raises ValueError for an empty period."""
-    use = period_use(members, REGISTERS, start, end, now)
+    """Make the report of a group's heat and cooling meters; days begin in ``zone``.
+
+    Raises ValueError for an empty period.
+    """
+    use = period_use(members, REGISTERS, start, end, now, zone)
     counted = use.used.amount
     thermal = np.array([one.medium in THERMAL or not one.medium for one in use.who], bool)
     lines = np.flatnonzero(thermal | ~np.isnan(counted[HEAT]) | ~np.isnan(counted[COOLING]))
@@ -65,7 +74,7 @@ def heat_report(
     amount = {code: counted[code][lines] for code in REGISTERS}
     who = lines
     if mixed.size:
-        who, amount = _kept_apart(use, lines, mixed, amount, day_borders(start, end))
+        who, amount = _kept_apart(use, lines, mixed, amount, day_borders(start, end, zone))
     found = temperatures(_counted(amount, use.used, who))
     cools = found.mode == Mode.COOLING
     level = np.where(

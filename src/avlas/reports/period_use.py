@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,13 +15,13 @@ from avlas.decode.families import named
 from avlas.decode.registers import BY_CODE
 from avlas.meters import formats
 from avlas.meters.models import Installation, Quality
-from avlas.reports.calc.borders import borders
+from avlas.reports.calc.borders import STANDARD_TIME, borders, own_stamp
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER, counter_step, modulus
 from avlas.reports.calc.value_at import INTERPOLATED, NONE
 from avlas.reports.counters import AFTER, BEFORE, EXACTLY, HELD, Counters, Moments, counters_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 THERMAL: Final = ("heat", "cooling", "heat/cooling")
 
@@ -87,6 +87,21 @@ class Spans:
     end: np.ndarray
     start_else: np.ndarray  # see counters.Moments.else_take
     end_else: np.ndarray
+    stamps: Mapping[int, int] = field(default_factory=dict)  # see counters.counters_at; not of days
+
+    def counters(self, registers: Sequence[str]) -> Counters:
+        """The ``registers`` at all starts, and then at all ends; once where a span goes on from the last."""
+        parts = (self.meter_id, self.start, self.start_else), (self.meter_id, self.end, self.end_else)
+        goes_on = np.zeros(len(self.row), bool)
+        goes_on[1:] = np.logical_and.reduce(
+            [of[1:] == before[:-1] for of, before in zip(*parts, strict=True)]
+        )
+        begins = np.flatnonzero(~goes_on)
+        starts, ends = parts
+        moments = Moments(*(np.concatenate([a[begins], b]) for a, b in zip(starts, ends, strict=True)))
+        found = counters_at(moments, registers, self.stamps)
+        place = np.arange(len(self.row)) + len(begins)
+        return found.at(np.concatenate([np.where(goes_on, place - 1, np.cumsum(~goes_on) - 1), place]))
 
     def of_rows(self, rows: np.ndarray) -> Spans:
         """Those of some rows only."""
@@ -118,19 +133,8 @@ class Spans:
         return Spans(*np.array(pieces, np.int64).reshape(-1, 6).T)
 
     def _picked(self, which: np.ndarray) -> Spans:
-        return Spans(
-            *(
-                part[which]
-                for part in (
-                    self.row,
-                    self.meter_id,
-                    self.start,
-                    self.end,
-                    self.start_else,
-                    self.end_else,
-                )
-            )
-        )
+        parts = ("row", "meter_id", "start", "end", "start_else", "end_else")
+        return replace(self, **{name: getattr(self, name)[which] for name in parts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,32 +157,42 @@ class PeriodUse:
 
 
 def period_use(
-    members: Members, registers: Sequence[str], start: datetime, end: datetime, now: datetime | None = None
+    members: Members,
+    registers: Sequence[str],
+    start: datetime,
+    end: datetime,
+    now: datetime | None = None,
+    zone: tzinfo = STANDARD_TIME,
+    *,
+    with_names: bool = True,
 ) -> PeriodUse:
     """Give the use of the ``registers`` (codes of counters) from ``start`` to ``end`` (aware).
 
-    A period that has not ended is counted to each meter's newest reading. Raises ValueError for an empty period.
+    ``zone``: in which days begin; where a month does, the meters' own values of it come first, though they keep
+    standard time. A period that has not ended is counted to each meter's newest reading. Raises ValueError for an empty
+    period. Without ``with_names`` nothing is said of addresses and customers, which takes time to find.
     """
     if end <= start:
         raise ValueError(f"the period ends ({end}) before it begins ({start})")
     now = now or datetime.now(UTC)
     running = end > now
-    who, spans = _rows_of(members, start, min(end, max(now, start)), BEFORE if running else EXACTLY)
+    end_else = BEFORE if running else EXACTLY
+    who, spans = _rows_of(members, start, min(end, max(now, start)), end_else, with_names=with_names)
+    spans = replace(spans, stamps=own_stamps(start, end, zone))
     families = dict({(one.meter_id, one.family) for one in who})
     return PeriodUse(who, spans, used(spans, len(who), registers, families))
+
+
+def own_stamps(start: datetime, end: datetime, zone: tzinfo) -> dict[int, int]:
+    """When the meters' own values of a period's ends stand, where that is at other moments (seconds UTC)."""
+    stamps = {moment: own_stamp(moment, zone) for moment in (start, end)}
+    return {int(moment.timestamp()): int(own.timestamp()) for moment, own in stamps.items() if own != moment}
 
 
 def used(spans: Spans, rows: int, registers: Sequence[str], families: dict[int, str]) -> Used:
     """Give what the ``rows`` used over their ``spans``. ``families``: of the meters, for their registers' digits."""
     count = len(spans.row)
-    found = counters_at(
-        Moments(
-            np.concatenate([spans.meter_id, spans.meter_id]),
-            np.concatenate([spans.start, spans.end]),
-            np.concatenate([spans.start_else, spans.end_else]),
-        ),
-        registers,
-    )
+    found = spans.counters(registers)
     specs = formats.specs(set(np.unique(found.format_id).tolist()) - {0})
     marks = np.zeros(count, np.int64)
     quality = found.quality[:count] | found.quality[count:]
@@ -263,9 +277,9 @@ def _decimals_of(code: str) -> Callable[[str], float]:
     return decimals
 
 
-def day_borders(start: datetime, end: datetime) -> np.ndarray:
-    """The days' borders (standard time) from ``start`` to ``end`` in whole seconds UTC."""
-    return np.array([int(moment.timestamp()) for moment in borders("day", start, end)], np.int64)
+def day_borders(start: datetime, end: datetime, zone: tzinfo) -> np.ndarray:
+    """The days' borders in ``zone`` from ``start`` to ``end`` in whole seconds UTC."""
+    return np.array([int(moment.timestamp()) for moment in borders("day", start, end, zone)], np.int64)
 
 
 # whose rows there are
@@ -282,11 +296,13 @@ class _Chain:
     ]  # meter, from, to in whole seconds; None: beyond the period
 
 
-def _rows_of(members: Members, start: datetime, end: datetime, end_else: int) -> tuple[list[Who], Spans]:
+def _rows_of(
+    members: Members, start: datetime, end: datetime, end_else: int, *, with_names: bool
+) -> tuple[list[Who], Spans]:
     low, high = int(start.timestamp()), int(end.timestamp())
     chosen = _chosen(members)
     placed, elsewhere = _installed(members, start, end)
-    points = _points(members.utility_id, {point for point, *_ in placed}, end)
+    points = _points(members.utility_id, {row[0] for row in placed}, end) if with_names else {}
     who: list[Who] = []
     spans: list[tuple[int, int, int, int, int, int]] = []
 
@@ -318,8 +334,10 @@ def _rows_of(members: Members, start: datetime, end: datetime, end_else: int) ->
             add(meter, point, [(meter, from_at, to_at)])
     for point, found in chains.items():
         for chain in found:
-            shown = next((m for m, _from, _to in reversed(chain.parts) if m in chosen), 0)
-            add(shown, point, chain.parts)
+            last = chain.parts[-1][0]
+            if last not in chosen:
+                last = next((part[0] for part in reversed(chain.parts) if part[0] in chosen), 0)
+            add(last, point, chain.parts)
     for meter in chosen:
         if meter not in here and meter not in elsewhere:
             add(meter, 0, [(meter, None, None)])

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.period_use import Members, period_use
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from avlas.reports.period_use import PeriodUse
 
@@ -30,10 +31,14 @@ class Total:
 
 
 def consumption_report(
-    members: Members, start: datetime, end: datetime, now: datetime | None = None
+    members: Members,
+    start: datetime,
+    end: datetime,
+    now: datetime | None = None,
+    zone: tzinfo = STANDARD_TIME,
 ) -> PeriodUse:
-    """Give what each metering point of the group used. Raises ValueError for an empty period."""
-    return period_use(members, REGISTERS, start, end, now)
+    """Give what each metering point of the group used; as ``period_use``. Raises ValueError for an empty period."""
+    return period_use(members, REGISTERS, start, end, now, zone)
 
 
 def fitting(amount: np.ndarray, decimals: np.ndarray, test: str, limit: float) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy as np
 from avlas.decode.registers import REGISTERS, Aggregate
 from avlas.meters import virtual_points
 from avlas.meters.models import Installation, Meter, MeteringPoint
+from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.consumption import Consumption, Row, added, consumption, spans_of_point
 from avlas.reports.counters import AFTER, BEFORE, EXACTLY
 from avlas.reports.latest import Latest, latest_of
-from avlas.reports.period_use import Spans, UseMark, used
+from avlas.reports.period_use import Spans, UseMark, own_stamps, used
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,14 @@ def newest_of(parts: Sequence[Part]) -> list[Latest]:
     return [by_code[code] for code in codes if code in by_code]
 
 
-def combined(parts: Sequence[Part], register: str, unit: Unit, start: datetime, end: datetime) -> Consumption:
+def combined(
+    parts: Sequence[Part],
+    register: str,
+    unit: Unit,
+    start: datetime,
+    end: datetime,
+    zone: tzinfo = STANDARD_TIME,
+) -> Consumption:
     """Give the use of a counter per ``unit`` from ``start`` to ``end`` (aware), as ``consumption`` does for one point.
 
     An interval in which some part is not known is marked MISSING: its figure is that of the others. Raises ValueError
@@ -58,7 +66,7 @@ def combined(parts: Sequence[Part], register: str, unit: Unit, start: datetime, 
     """
     if not parts:
         raise ValueError("a virtual point without parts")
-    found = [consumption(part.spans, register, unit, start, end) for part in parts]
+    found = [consumption(part.spans, register, unit, start, end, zone) for part in parts]
     rows = []
     for row in zip(*(one.rows for one in found), strict=False):
         known = [
@@ -85,9 +93,14 @@ class VirtualUse:
 
 
 def virtual_use(
-    utility_id: int, registers: Sequence[str], start: datetime, end: datetime, now: datetime | None = None
+    utility_id: int,
+    registers: Sequence[str],
+    start: datetime,
+    end: datetime,
+    now: datetime | None = None,
+    zone: tzinfo = STANDARD_TIME,
 ) -> list[VirtualUse]:
-    """Give what all virtual points of a utility used from ``start`` to ``end`` (aware), by address."""
+    """Give what all virtual points of a utility used from ``start`` to ``end`` (aware), by address; as period_use."""
     wholes = virtual_points.measured(utility_id)
     if not wholes:
         return []
@@ -106,7 +119,9 @@ def virtual_use(
             before = BEFORE if last < high or running else EXACTLY
             spans.append((row_of[point], meter, first, last, EXACTLY if first == low else AFTER, before))
     families = dict(Meter.objects.filter(pk__in={span[1] for span in spans}).values_list("pk", "family"))
-    found = used(Spans(*np.array(spans, np.int64).reshape(-1, 6).T), len(leaves), registers, families)
+    table = np.array(spans, np.int64).reshape(-1, 6).T
+    own = replace(Spans(*table), stamps=own_stamps(start, end, zone))
+    found = used(own, len(leaves), registers, families)
     points = MeteringPoint.objects.in_bulk(wholes)
     made = []
     for whole, parts in wholes.items():

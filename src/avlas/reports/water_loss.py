@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -65,17 +65,19 @@ def zone_balance(
     start: datetime,
     end: datetime,
     now: datetime | None = None,
+    zone: tzinfo = STANDARD_TIME,
 ) -> Balance:
-    """Balance a zone per day (as a whole where it has too many meters). Raises ValueError for an empty period.
+    """Balance a zone per day, which begins in ``zone`` (as a whole where it has too many meters).
 
-    A meter that is in both groups supplies. Of the consumers only meters of the kind's media count.
+    A meter that is in both groups supplies. Of the consumers only meters of the kind's media count. Raises ValueError
+    for an empty period.
     """
-    into = period_use(supply, (kind.register,), start, end, now)
-    out = period_use(consumers, (kind.register,), start, end, now)
+    into = period_use(supply, (kind.register,), start, end, now, zone)
+    out = period_use(consumers, (kind.register,), start, end, now, zone)
     feeding = {one.meter_id for one in into.who}
     mine = np.array([one.medium in kind.media and one.meter_id not in feeding for one in out.who], bool)
     ended = min(end, now or datetime.now(UTC))
-    days = day_borders(start, max(ended, start + timedelta(seconds=1)))
+    days = day_borders(start, max(ended, start + timedelta(seconds=1)), zone)
     by_day = (len(into.who) + int(mine.sum())) * len(days) <= _MOST_LOOK_UPS
     borders = days if by_day else days[[0, -1]]
     decimals = max((int(part.used.decimals[kind.register].max(initial=0)) for part in (into, out)), default=0)

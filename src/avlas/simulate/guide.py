@@ -97,6 +97,10 @@ visar: hela kWh, MWh eller GJ.
 Historiken är 13 månader: ett värde om dygnet, och de sista {days} dygnen ett i timmen. Därefter sänder
 mätarna krypterade telegram i verklig tid. `./run demo --meters 10000` gör en större stad.
 
+Energibolaget har ställt in det som sidorna visar: en grupp för varje stadsdel, två exporter, tak för vad hemmens
+vattenmätare får använda på ett dygn (läckor går över dem), och ett program som begär att någons el kopplas från, vilket
+väntar på en person.
+
 ## Vad som finns
 """,
     "en": """\
@@ -114,6 +118,10 @@ registers show what such a meter shows: whole kWh, MWh or GJ.
 
 History is 13 months: one value a day, and in the last {days} days one an hour. After that the meters send
 encrypted telegrams in real time. `./run demo --meters 10000` makes a larger town.
+
+The utility has set up what the pages show: a group for each district, two exports, ceilings on what the homes' water
+meters may use in a day (leaks pass them), and a program that asks for somebody's electricity to be cut, which waits
+for a person.
 
 ## What there is
 """,

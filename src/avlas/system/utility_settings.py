@@ -29,6 +29,13 @@ class EnergyUnit(models.TextChoices):
     GJ = "gj", "GJ"
 
 
+class DayBorders(models.TextChoices):
+    """Where days and months begin in reports, bills and exports: in standard time, or a civil time zone by its name."""
+
+    STANDARD = "standard", _("in standard time (UTC+1) all year")
+    SWEDEN = "Europe/Stockholm", _("at midnight in civil time (Sweden)")
+
+
 class FactorRequired(models.TextChoices):
     """Who must have a second factor, an app or a passkey, to sign in."""
 
@@ -49,6 +56,7 @@ class UtilitySettings(models.Model):
     )
     new_time_zone = models.CharField(max_length=60, default="Europe/Stockholm")
     energy_unit = models.CharField(max_length=5, choices=EnergyUnit, default=EnergyUnit.KWH)
+    day_borders = models.CharField(max_length=60, choices=DayBorders, default=DayBorders.STANDARD)
     slot_minutes = models.PositiveSmallIntegerField(default=60)
     priority_slot_minutes = models.PositiveSmallIntegerField(default=5)
     second_factor = models.CharField(max_length=20, choices=FactorRequired, default=FactorRequired.NOBODY)

@@ -25,6 +25,8 @@ CHARACTER_SETS: Final[dict[str, str]] = {
 }  # fmt: skip
 """Syntax identifier (0001) -> encoding. UNOA and UNOB are parts of ASCII; other letters are read as Latin-1."""
 _SIGNS: Final = ":+.? '"
+_HIDING_PLACES: Final = "\ufdd0\ufdd1\ufdd2\ufdd3"
+"""Noncharacters (Unicode 23.7): no text that is exchanged holds them."""
 _BEGINS: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:UNA.{6}\s*UNB|UNB\+UNO[A-Z])", re.DOTALL)
 
 
@@ -160,7 +162,7 @@ def _one_interchange(text: str, signs: Signs, before: int) -> tuple[list[Segment
 def _raw_segments(text: str, signs: Signs, before: int) -> Iterator[tuple[str, int]]:
     """Each segment's text without its end sign, and where the next begins."""
     end, release = re.escape(signs.end), re.escape(signs.release)
-    body = rf"(?:{release}.|[^{release}{end}])*" if release else rf"[^{end}]*"
+    body = rf"[^{release}{end}]*(?:{release}.[^{release}{end}]*)*" if release else rf"[^{end}]*"
     shape = re.compile(rf"({body}){end}", re.DOTALL)
     blank = re.compile(r"\s*")
     place, count = 0, before
@@ -194,23 +196,22 @@ def _segment(raw: str, signs: Signs, number: int) -> Segment:
 
 
 def _released(text: str, signs: Signs) -> list[tuple[str, ...]]:
-    """The elements of a segment that holds a release character."""
-    elements: list[tuple[str, ...]] = []
-    components: list[str] = []
-    part: list[str] = []
-    letters = iter(text)
-    for letter in letters:
-        if letter == signs.release:
-            part.append(next(letters, ""))
-        elif letter == signs.component:
-            components.append("".join(part))
-            part = []
-        elif letter == signs.element:
-            elements.append((*components, "".join(part)))
-            components, part = [], []
-        else:
-            part.append(letter)
-    return [*elements, (*components, "".join(part))]
+    """The elements of a segment with release characters: what they make text is hidden while the rest is parted."""
+    meant = (
+        signs.release,
+        signs.component,
+        signs.element,
+        signs.end,
+    )  # the release character first: ??+ is ? and +
+    hidden = text
+    for sign, place in zip(meant, _HIDING_PLACES, strict=True):
+        hidden = hidden.replace(signs.release + sign, place)
+    hidden = hidden.replace(signs.release, "")
+    shown = str.maketrans(dict(zip(_HIDING_PLACES, meant, strict=True)))
+    return [
+        tuple(part.translate(shown) for part in element.split(signs.component))
+        for element in hidden.split(signs.element)
+    ]
 
 
 def _interchange(segments: list[Segment], signs: Signs) -> Interchange:

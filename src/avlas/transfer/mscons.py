@@ -33,6 +33,7 @@ _QUALIFIERS: Final[dict[str, str]] = {  # 6063
     "20": MISSING, "Z30": MISSING,  # not to be used, missing
     "31": OTHER, "79": OTHER, "Z31": OTHER, "Z47": OTHER,  # a year's estimate, a sum, for delivery notes, for capacity
 }  # fmt: skip
+_USED: Final = "136"  # always of a period, as the Nordic guide has it
 _STATUSES: Final[dict[str, str]] = {
     "46": MISSING,
     "56": ESTIMATED,
@@ -191,6 +192,9 @@ class _Reader:
                 Trouble(segment.number, "QTY", said, N_("“%(text)s” is not a number."), {"text": said[:60]})
             )
         begin, end, when = self._when(segment)
+        if segment.get(0) == _USED and begin is None and not (troubles or when):
+            text = N_("This was used in a period, and which one is not said.")
+            when = [Trouble(segment.number, "QTY", said, text)]
         unit = segment.get(0, 2) or self._said("unit")
         made = Quantity(
             segment.number, self._said("point"), self._said("meter"), self._said("obis"), figure,

@@ -198,6 +198,7 @@ EVENTS: Final[dict[str, Promise]] = {
     "reports.sent": _("Sent a consumption report by e-mail"),
     "sms.changed": _("Changed the SMS service"),
     "sms.tested": _("Tested the SMS service"),
+    "telegrams.reread": _("Read stored telegrams again"),
     "telegrams.imported": _("Imported telegrams"),
     "utility.changed": _("Changed the utility's settings"),
     "valve.asked": _("Asked for something to be done with a valve"),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from avlas.reports.calc.borders import STANDARD_TIME, months_later
+from avlas.reports.calc.borders import STANDARD_TIME, beginning_of, months_later
 from avlas.web import formats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime, tzinfo
 
     from django.utils.functional import Promise
 
@@ -39,11 +40,12 @@ _EARLIEST, _LATEST = date(1990, 1, 1), date(2200, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Intervals of ``unit`` from ``first`` on, days in standard time; ``last``: where somebody chose the last day."""
+    """Intervals of ``unit`` from ``first`` on, days in ``zone``; ``last``: where somebody chose the last day."""
 
     unit: Unit
     first: date
     last: date | None = None
+    zone: tzinfo = STANDARD_TIME
 
     @property
     def end(self) -> date:
@@ -58,12 +60,12 @@ class Period:
     @property
     def start_at(self) -> datetime:
         """Its first moment."""
-        return moment_of(self.first)
+        return beginning_of(self.first, self.zone)
 
     @property
     def end_at(self) -> datetime:
         """The moment after its last."""
-        return moment_of(self.end)
+        return beginning_of(self.end, self.zone)
 
     def stepped(self, steps: int) -> Period:
         """The period so many periods later."""
@@ -71,9 +73,10 @@ class Period:
             if self.unit in ("month", "year"):
                 count = (self.end.year - self.first.year) * 12 + self.end.month - self.first.month
                 end = months_later(self.end, steps * count)
-                return Period(self.unit, months_later(self.first, steps * count), end - timedelta(days=1))
+                first = months_later(self.first, steps * count)
+                return replace(self, first=first, last=end - timedelta(days=1))
             shift = (self.end - self.first) * steps
-            return Period(self.unit, self.first + shift, self.last + shift)
+            return replace(self, first=self.first + shift, last=self.last + shift)
         if self.unit == "hour":
             return replace(self, first=self.first + timedelta(days=steps))
         if self.unit == "day":
@@ -85,7 +88,8 @@ class Period:
     @property
     def a_year_before(self) -> Period:
         """The same days of the year before."""
-        return Period(self.unit, _year_before(self.first), _year_before(self.end) - timedelta(days=1))
+        last = _year_before(self.end) - timedelta(days=1)
+        return replace(self, first=_year_before(self.first), last=last)
 
     def beside(self, kind: str) -> Period | None:
         """The period to show beside it: one of BESIDE's."""
@@ -125,13 +129,11 @@ class Period:
         return formats.month(self.first) if self.unit == "day" else str(self.first.year)
 
 
-def moment_of(day: date) -> datetime:
-    """When a day begins in standard time."""
-    return datetime(day.year, day.month, day.day, tzinfo=STANDARD_TIME)
+def asked_period(query: Mapping[str, str], today: date, zone: tzinfo = STANDARD_TIME) -> Period:
+    """The period that an address asks for; whatever makes no sense becomes the one that holds ``today``.
 
-
-def asked_period(query: Mapping[str, str], today: date) -> Period:
-    """The period that an address asks for; whatever makes no sense becomes the one that holds ``today``."""
+    ``zone``: where its days begin.
+    """
     unit: Unit = next((one for one in UNITS if one == query.get("unit", "")), "day")
     first = _day(query.get("from", "")) or today
     last = _day(query.get("to", ""))
@@ -140,7 +142,7 @@ def asked_period(query: Mapping[str, str], today: date) -> Period:
             first = first.replace(day=1) if unit == "month" else first.replace(month=1, day=1)
             end = months_later(last.replace(day=1), 1) if unit == "month" else date(last.year + 1, 1, 1)
             last = end - timedelta(days=1)
-        return Period(unit, first, min(last, first + timedelta(days=_MOST_DAYS[unit] - 1)))
+        return Period(unit, first, min(last, first + timedelta(days=_MOST_DAYS[unit] - 1)), zone)
     if unit == "day":
         first = first.replace(day=1)
     elif unit == "month":
@@ -148,7 +150,7 @@ def asked_period(query: Mapping[str, str], today: date) -> Period:
     elif unit == "year":
         newest = today.year - _YEARS_SHOWN + 1
         first = date(newest if first >= date(newest, 1, 1) else first.year, 1, 1)
-    return Period(unit, first)
+    return Period(unit, first, zone=zone)
 
 
 def is_wrong_way(query: Mapping[str, str]) -> bool:
@@ -157,18 +159,34 @@ def is_wrong_way(query: Mapping[str, str]) -> bool:
     return first is not None and last is not None and last < first
 
 
-def partners(rows: Sequence[Row], others: Sequence[Row], unit: Unit, kind: str) -> list[Row | None]:
-    """For each interval the one beside it: of the same date a year before, or in the period before it."""
-    if kind != LAST_YEAR:
+def partners(
+    rows: Sequence[Row], others: Sequence[Row], unit: Unit, kind: str, zone: tzinfo = STANDARD_TIME
+) -> list[Row | None]:
+    """For each interval the one beside it: of the same date a year before, or in the period before it.
+
+    The hours of a day on which clocks change in ``zone`` stand beside the same hours of the clock.
+    """
+    if not rows or not others:
+        return [None] * len(rows)
+    if kind == LAST_YEAR:
+        found = {_name(one, unit, 1, zone): one for one in others}
+        return [found.get(_name(one, unit, 0, zone)) for one in rows]
+    if unit != "hour":
         return [others[place] if place < len(others) else None for place in range(len(rows))]
-    found = {_name(one, unit, 1): one for one in others}
-    return [found.get(_name(one, unit, 0)) for one in rows]
+    by_clock = {_clock(one, others[0], zone): one for one in others}
+    return [by_clock.get(_clock(one, rows[0], zone)) for one in rows]
 
 
-def _name(row: Row, unit: Unit, years: int) -> tuple[int, ...]:
-    start = row.start.astimezone(STANDARD_TIME)
-    parts = (start.year + years, start.month, start.day, start.hour)
-    return parts[: {"year": 1, "month": 2, "day": 3, "hour": 4}[unit]]
+def _name(row: Row, unit: Unit, years: int, zone: tzinfo) -> tuple[int, ...]:
+    start = row.start.astimezone(zone)
+    parts = (start.year + years, start.month, start.day, start.hour, start.fold)
+    return parts[: {"year": 1, "month": 2, "day": 3, "hour": 5}[unit]]
+
+
+def _clock(row: Row, first: Row, zone: tzinfo) -> tuple[int, int, int]:
+    """How many days after the first row's, and which hour of the clock."""
+    start = row.start.astimezone(zone)
+    return (start.date() - first.start.astimezone(zone).date()).days, start.hour, start.fold
 
 
 def _year_before(day: date) -> date:

@@ -21,7 +21,6 @@ from django.utils.translation import ngettext
 from avlas.decode.registers import BY_CODE
 from avlas.meters.models import InfoEvent, Installation, Meter, Occupancy, PulseInput
 from avlas.reports.calc import value_at
-from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.consumption import Span, spans_of_meter, spans_of_point, standing
 from avlas.reports.latest import latest
 from avlas.reports.virtual_use import newest_of, parts_of
@@ -39,6 +38,7 @@ from avlas.web.consumption_shown import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
 
     from avlas.decode.registers import Register
     from avlas.meters.models import Customer, MeteringPoint
@@ -342,7 +342,7 @@ def _rows(shown: Use, *, paired: bool) -> list[list[str]]:
     for row, other in zip(shown.used.rows, shown.partners, strict=True):
         figure = unit_of.figure(row.amount)
         line = [
-            labels(shown.period, row.start.astimezone(STANDARD_TIME))[1],
+            labels(shown.period, row.start.astimezone(shown.period.zone))[1],
             formats.number(figure, unit_of.decimals),
         ]
         if paired:
@@ -398,9 +398,9 @@ def _stands(
         rows.append(
             [
                 f"{_('Meter')} {meters[span.meter_id].serial}",
-                formats.date_time(begin, STANDARD_TIME),
+                formats.date_time(begin, period.zone),
                 formats.quantity(first.figure, first.unit, first.decimals),
-                formats.date_time(last_at, STANDARD_TIME),
+                formats.date_time(last_at, period.zone),
                 formats.quantity(last.figure, last.unit, last.decimals),
             ]
         )
@@ -422,11 +422,11 @@ def _codes(subject: Subject, period: Period) -> list[list[str]]:
         ):
             for one in info_codes.in_words(event.meter.family, event.code):
                 shown.setdefault(one.text, []).append(event.at)
-    return [[text, _times(moments)] for text, moments in list(shown.items())[:_MOST_CODES]]
+    return [[text, _times(moments, period.zone)] for text, moments in list(shown.items())[:_MOST_CODES]]
 
 
-def _times(moments: Sequence[datetime]) -> str:
-    first, last = (formats.date_time(one, STANDARD_TIME) for one in (moments[0], moments[-1]))
+def _times(moments: Sequence[datetime], zone: tzinfo) -> str:
+    first, last = (formats.date_time(one, zone) for one in (moments[0], moments[-1]))
     if len(moments) == 1:
         return first
     return _("%(n)d times, first %(first)s, last %(last)s") % {

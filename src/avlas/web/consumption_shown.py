@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext as _
 
 from avlas.decode.registers import BY_CODE, Aggregate
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import zone_of
 from avlas.reports.calc.shown_in import ShownIn, shown_in
 from avlas.reports.consumption import Consumption, added, consumption
 from avlas.reports.virtual_use import combined
@@ -102,8 +102,8 @@ def use(
 
     def measured(one: Period) -> Consumption:
         if parts:
-            return combined(parts, code, one.unit, one.start_at, one.end_at)
-        return consumption(spans, code, one.unit, one.start_at, one.end_at)
+            return combined(parts, code, one.unit, one.start_at, one.end_at, one.zone)
+        return consumption(spans, code, one.unit, one.start_at, one.end_at, one.zone)
 
     used = measured(period)
     events: list[list[Happening]] = [[] for _row in used.rows]
@@ -119,7 +119,7 @@ def use(
     beside = period.beside(kind)
     others: list[Row | None] = [None] * len(marked)
     if beside is not None and marked:
-        others = partners(marked, measured(beside).rows, period.unit, kind)
+        others = partners(marked, measured(beside).rows, period.unit, kind, period.zone)
     return Use(BY_CODE[code], period, replace(used, rows=marked, energy=energy), events, beside, others)
 
 
@@ -148,6 +148,8 @@ def label(unit: Unit, start: datetime) -> tuple[str, str, str]:
     """What stands under a bar, in the table, and the interval's full name."""
     if unit == "hour":
         hours = f"{start:%H}{formats.UNTIL}{(start.hour + 1):02}"
+        if start.replace(fold=0).utcoffset() != start.replace(fold=1).utcoffset():  # the clock shows it twice
+            hours += f" ({formats.offset(start)})"
         return f"{start:%H}", hours, hours
     if unit == "day":
         return str(start.day), formats.short_day(start.date()), formats.long_day(start.date())
@@ -178,7 +180,7 @@ def bars_of(shown: Use, address: str = "") -> list[Bar]:
     """The chart's bars. ``address``: of the page, for links to finer intervals; "" for none."""
     unit_of, bars = shown.shown_in, []
     for row, other, here in zip(shown.used.rows, shown.partners, shown.events, strict=True):
-        start = row.start.astimezone(STANDARD_TIME)
+        start = row.start.astimezone(shown.period.zone)
         short, _line, title = labels(shown.period, start)
         marks = [name for name in words.MARKS if name in row.marks]
         signed = [name for name in marks if name not in _SAID_BY_COLUMN]
@@ -188,9 +190,9 @@ def bars_of(shown: Use, address: str = "") -> list[Bar]:
         beside = unit_of.figure(other.amount) if other is not None else None
         notes = [note for name in marks for note in told(here, name) or [str(words.MARKS[name])]]
         if other is not None and beside is not None:
-            then = label(shown.period.unit, other.start.astimezone(STANDARD_TIME))[2]
+            then = label(shown.period.unit, other.start.astimezone(shown.period.zone))[2]
             if shown.period.unit == "hour":
-                then = f"{formats.day(other.start.astimezone(STANDARD_TIME).date())} {then}"
+                then = f"{formats.day(other.start.astimezone(shown.period.zone).date())} {then}"
             notes.insert(0, f"{then}: {formats.quantity(beside, unit_of.unit, unit_of.decimals)}")
         bars.append(
             Bar(
@@ -236,7 +238,7 @@ def _lines(shown: Use, bars: Sequence[Bar]) -> list[Shown]:
     decimals = shown.shown_in.decimals
     return [
         Shown(
-            labels(shown.period, row.start.astimezone(STANDARD_TIME))[1],
+            labels(shown.period, row.start.astimezone(shown.period.zone))[1],
             formats.number(bar.value, decimals),
             marks_in_words(row),
             bar.href,
@@ -276,8 +278,9 @@ def consumption_of(
     ``page_address`` is the page it stands on, ``more`` what its links say besides, ``parts`` those of a virtual point.
     """
     code = asked_register(request.GET, newest)
-    today = datetime.now(STANDARD_TIME).date()
-    period = asked_period(request.GET, today)
+    zone = zone_of(request.utility.day_borders)
+    today = datetime.now(zone).date()
+    period = asked_period(request.GET, today, zone)
     kind = asked_beside(request.GET, period.unit)
     shown = use(spans, code, period, kind, request.utility.energy_unit, parts)
     bars = bars_of(shown, f"{page_address}?register={code}{more}")

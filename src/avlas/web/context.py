@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
@@ -142,7 +142,7 @@ SECTIONS = (
                 _("Exports"),
                 ("export_add", "export_edit", "export_make", "export_delete", "receipts", "receipt"),
             ),
-            Entry("import_file", _("Import a file"), needs=Permission.READING_MANAGEMENT),
+            Entry("import_file", _("Import telegrams"), needs=Permission.READING_MANAGEMENT),
             Entry("explain", _("Explain a telegram")),
             Entry("jobs", _("Jobs"), ("job", "job_run", "job_add", "job_edit", "job_delete")),
             Entry("messages", _("Messages"), ("message",), needs=Permission.SYSTEM_CONFIGURATION),
@@ -193,6 +193,20 @@ SECTIONS = (
 )
 
 
+def _open_to(allowed: frozenset[str], *, runs_installation: bool) -> list[Section]:
+    """The sections with the places somebody may go to; one that holds none is left out."""
+    found = []
+    for section in SECTIONS:
+        entries = tuple(
+            entry
+            for entry in section.entries
+            if entry.needs in allowed and (runs_installation or not entry.of_installation)
+        )
+        if entries:
+            found.append(replace(section, entries=entries))
+    return found
+
+
 def page(request: HttpRequest) -> dict[str, Any]:
     """Template context of every page."""
     user = getattr(request, "user", None)
@@ -202,22 +216,18 @@ def page(request: HttpRequest) -> dict[str, Any]:
     allowed = getattr(request, "allowed", None)
     if allowed is None:  # a page outside the pages' own guard, such as "not found"
         allowed = permissions.of(user) if user is not None and signed_in else frozenset()
-    section = next((section for section in SECTIONS if here in section.names), None)
+    open_sections = _open_to(allowed, runs_installation=getattr(user, "runs_installation", False))
+    section = next((section for section in open_sections if here in section.names), None)
     theme = request.COOKIES.get("theme", "auto")
     return {
         "version": avlas.__version__,
         "utility": user.utility if user is not None and signed_in else None,
         "may": {name: name in allowed for name in Permission.values},
         "theme": theme if theme in THEMES else "auto",
-        "sections": SECTIONS,
+        "sections": open_sections,
         "here": here,
         "section_here": section,
-        "entries": [
-            entry
-            for entry in (section.entries if section else ())
-            if entry.needs in allowed
-            and (not entry.of_installation or getattr(user, "runs_installation", False))
-        ],
+        "entries": section.entries if section else (),
         "help_name": manual.help_for(here),
         "entry_here": next(
             (e for s in SECTIONS for e in s.entries if here == e.name or here in e.also), None

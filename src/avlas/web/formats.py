@@ -6,7 +6,7 @@ active time zone unless told otherwise.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
@@ -87,8 +87,13 @@ def date_time_offset(moment: datetime | None, zone: tzinfo | None = None) -> str
     """Date, clock and the clock's distance from universal time: 2026-11-23 14:05 +01:00."""
     if moment is None:
         return MISSING
-    offset = f"{local(moment, zone):%z}"
-    return f"{date_time(moment, zone)}{HARD_SPACE}{offset[:3]}:{offset[3:5]}"
+    return f"{date_time(moment, zone)}{HARD_SPACE}{offset(local(moment, zone))}"
+
+
+def offset(moment: datetime) -> str:
+    """The clock's distance from universal time: +01:00."""
+    text = f"{moment:%z}"
+    return f"{text[:3]}:{text[3:5]}"
 
 
 def day(value: date | None) -> str:
@@ -98,6 +103,15 @@ def day(value: date | None) -> str:
     if language() == "sv":
         return f"{value:%Y-%m-%d}"
     return f"{value.day}{HARD_SPACE}{_MONTHS['en'][value.month - 1][:3]}{HARD_SPACE}{value.year}"
+
+
+def period(start: datetime, end: datetime, zone: tzinfo) -> str:
+    """From when to when: whole days, the last one included, if it begins and ends at midnight in ``zone``."""
+    first, after = local(start, zone), local(end, zone)
+    if first.time() != time() or after.time() != time():
+        return f"{date_time_offset(start, zone)} – {date_time_offset(end, zone)}"
+    last = after.date() - timedelta(days=1)
+    return day(last) if first.date() == last else f"{day(first.date())} – {day(last)}"
 
 
 def long_day(value: date) -> str:

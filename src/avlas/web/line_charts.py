@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -131,8 +131,12 @@ def draw(
     height: int,
     *,
     step: timedelta | None,
+    zone: tzinfo = STANDARD_TIME,
 ) -> Paper:
-    """Lay out the courses from ``start`` to ``end``. ``step``: how long each value holds (None: single readings)."""
+    """Lay out the courses from ``start`` to ``end``; days begin in ``zone``.
+
+    ``step``: how long each value holds (None: single readings).
+    """
     known = [
         [float(v) for course in courses if course.on_right is side for _, v in course.points if v is not None]
         for side in (False, True)
@@ -170,7 +174,7 @@ def draw(
         )
         for part in range(parts + 1)
     )
-    labels = _labels(start, end, max(3, int((right - left) / 66)))
+    labels = _labels(start.astimezone(zone), end, max(3, int((right - left) / 66)))
     placed = tuple(Label(x_of(at), text) for at, text in labels if start <= at <= end)
     return Paper(
         width,
@@ -203,11 +207,10 @@ def _bands(
     )
 
 
-def _labels(start: datetime, end: datetime, most: int) -> list[tuple[datetime, str]]:
+def _labels(local: datetime, end: datetime, most: int) -> list[tuple[datetime, str]]:
     """Times at round hours, days or months, at most about so many."""
-    hours = (end - start).total_seconds() / 3600
+    hours = (end - local).total_seconds() / 3600
     step = next((one for one in _HOURS if hours / one <= most), _HOURS[-1])
-    local = start.astimezone(STANDARD_TIME)
     found = []
     if step >= _MONTH_HOURS:
         months = round(step / _MONTH_HOURS)

@@ -49,7 +49,8 @@ def report_file(request: PageRequest, kind: str, table: ReportTable) -> HttpResp
     if kind not in REPORT_KINDS:
         raise Http404
     if kind != "pdf":
-        return table_file(request, kind, table.name, table.headings, table.rows)
+        about = [(table.title,), *table.said, *table.totals, *((note,) for note in table.notes)]
+        return table_file(request, kind, table.name, table.headings, table.rows, about)
     if len(table.rows) > MOST_PDF_ROWS:
         return HttpResponse(
             _("%(count)s rows are too many for a PDF; take Excel or CSV, or narrow the report down.")

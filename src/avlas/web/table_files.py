@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -34,16 +35,23 @@ _EXCEL_DIGITS: Final = 15  # a number with more would be rounded by the spreadsh
 
 
 def table_file(
-    request: PageRequest, kind: str, name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]]
+    request: PageRequest,
+    kind: str,
+    name: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    about: Sequence[Sequence[str]] = (),
 ) -> HttpResponse:
     """The table as a download called ``name``.csv or .xlsx, and an event in the audit log that says who took it.
 
     Numbers stay numbers and exact, moments (aware) are shown in the reader's zone, None is an empty cell. Text that
-    a spreadsheet would take for a formula is disarmed. Raises KeyError for a kind not in ``FILE_KINDS``.
+    a spreadsheet would take for a formula is disarmed. ``about``: rows that say more, on an Excel file's second sheet.
+    Raises KeyError for a kind not in ``FILE_KINDS``.
     """
     response = HttpResponse(content_type=_MIME_TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
-    count = (_write_csv if kind == "csv" else _write_excel)(response, headings, rows)
+    is_csv = kind == "csv"
+    count = _write_csv(response, headings, rows) if is_csv else _write_excel(response, headings, rows, about)
     with transaction.atomic():
         record(request, "data.exported", target=f"{name}.{kind}", detail={"rows": count})
     return response
@@ -79,7 +87,12 @@ def _in_csv(cell: Cell, point: str) -> str:
     return f"{exact:f}".replace(".", point) if exact.is_finite() else ""
 
 
-def _write_excel(response: HttpResponse, headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> int:
+def _write_excel(
+    response: HttpResponse,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    about: Sequence[Sequence[str]],
+) -> int:
     book = Workbook(write_only=True)
     sheet: Any = book.create_sheet()
     prepared = [[_in_excel(cell) for cell in row] for row in rows]
@@ -96,6 +109,11 @@ def _write_excel(response: HttpResponse, headings: Sequence[str], rows: Iterable
         sheet.append([_cell(sheet, value) for value in row])
     if prepared:
         sheet.auto_filter.ref = f"A1:{get_column_letter(len(headings))}{len(prepared) + 1}"
+    if about:
+        more: Any = book.create_sheet(_("About"))
+        more.column_dimensions["A"].width = more.column_dimensions["B"].width = _WIDEST / 2
+        for texts in about:
+            more.append([_cell(more, _in_excel(text)) for text in texts])
     book.save(response)
     return len(prepared)
 

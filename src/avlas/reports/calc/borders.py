@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 Unit = Literal["hour", "day", "month", "year"]
 STANDARD_TIME = timezone(timedelta(hours=1))  # UTC+1 all year: Sweden's standard time
+STANDARD = "standard"
+"""The name of standard time among those of civil time zones."""
+
+
+def zone_of(name: str) -> tzinfo:
+    """Where days begin: STANDARD, or the name of a civil time zone. Raises KeyError (ZoneInfoNotFoundError)."""
+    return STANDARD_TIME if name == STANDARD else ZoneInfo(name)
+
+
+def name_of(zone: tzinfo) -> str:
+    """The name that ``zone_of`` takes."""
+    return STANDARD if zone is STANDARD_TIME else str(zone)
+
+
+def beginning_of(day: date, zone: tzinfo) -> datetime:
+    """The moment (aware) at which a day begins in ``zone``."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
 def borders(unit: Unit, start: datetime, end: datetime, zone: tzinfo = STANDARD_TIME) -> list[datetime]:
@@ -31,6 +49,16 @@ def months_later(day: date, months: int) -> date:
     """Give the first day of the month so many months after ``day``'s; fewer than none: before it."""
     count = day.year * 12 + day.month - 1 + months
     return date(count // 12, count % 12 + 1, 1)
+
+
+def own_stamp(moment: datetime, zone: tzinfo) -> datetime:
+    """When a meter, whose clock keeps standard time, stores its value of the month that begins at ``moment`` (UTC).
+
+    In the summer of a civil ``zone`` that is an hour later; ``moment`` itself where no month begins.
+    """
+    local = moment.astimezone(zone)
+    begins = (local.day, local.hour, local.minute, local.second, local.microsecond) == (1, 0, 0, 0, 0)
+    return beginning_of(local.date(), STANDARD_TIME).astimezone(UTC) if begins else moment
 
 
 def _floor(unit: Unit, local: datetime) -> datetime:

@@ -32,8 +32,12 @@ class ValuesAt:
     row: np.ndarray
 
 
-def values_at(series: Series, moments: np.ndarray, tolerance: float = 600.0) -> ValuesAt:
+def values_at(
+    series: Series, moments: np.ndarray, tolerance: float = 600.0, stamps: np.ndarray | None = None
+) -> ValuesAt:
     """Give the counter at each of ``moments`` (float64 seconds UTC, any order).
+
+    ``stamps``: the moments at which the meter's own logged values of them stand, where those are others.
 
     In this order: the meter's own logged value at the moment; one entered for that moment; a live one at most
     ``tolerance`` seconds away (the nearest); else linear interpolation between the measured values around it, but
@@ -57,14 +61,15 @@ def values_at(series: Series, moments: np.ndarray, tolerance: float = 600.0) -> 
         if not chosen.size:
             continue
         at = series.at[chosen]
+        wanted = stamps if stamps is not None and code == LOGGED else moments
         near = (
-            np.clip(np.searchsorted(at, moments), 1, max(len(at) - 1, 1))
+            np.clip(np.searchsorted(at, wanted), 1, max(len(at) - 1, 1))
             if len(at) > 1
             else np.zeros(count, int)
         )
         if len(at) > 1:
-            near = np.where(moments - at[near - 1] <= at[near] - moments, near - 1, near)
-        fits = np.abs(at[near] - moments) <= allowed
+            near = np.where(wanted - at[near - 1] <= at[near] - wanted, near - 1, near)
+        fits = np.abs(at[near] - wanted) <= allowed
         value[fits] = series.value[chosen[near]][fits]
         how[fits] = code
         row[fits] = series.row[chosen[near]][fits]

@@ -88,8 +88,8 @@ def make(
     receipt.size, receipt.sha256 = keeper.close()
     receipt.rows, receipt.tally = tally.rows, asdict(tally) | {"replaced": formatter.replaced}
     receipt.file_name = file_name(layout, receipt)
-    receipt.state = ReceiptState.MADE
-    receipt.save(update_fields=["size", "sha256", "rows", "tally", "file_name", "state"])
+    receipt.state, receipt.borders = ReceiptState.MADE, layout.borders
+    receipt.save(update_fields=["size", "sha256", "rows", "tally", "file_name", "state", "borders"])
     return formatter.replaced
 
 

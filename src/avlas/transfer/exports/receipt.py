@@ -40,8 +40,9 @@ class ReceiptState(models.TextChoices):
 class Receipt(models.Model):
     """One exported file: what it holds, who had it made, where it went.
 
-    ``key`` keeps the same export of a job from being made twice. ``again``: the same period of the same export had been
-    sent or downloaded before. ``handed_over_at`` is set just before the step after which the file is at its place.
+    ``key`` keeps the same export of a job from being made twice. ``borders``: in which zone its days begin (see
+    ``layout.Layout``), "" while it isn't made. ``again``: the same period of the same export had been sent or
+    downloaded before. ``handed_over_at`` is set just before the step after which the file is at its place.
     ``tally`` counts what was met (see ``rows.Tally``); ``told`` is why it was not sent.
     """
 
@@ -53,6 +54,7 @@ class Receipt(models.Model):
     made_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     start_at = models.DateTimeField()
     end_at = models.DateTimeField()
+    borders = models.CharField(max_length=60, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=10, choices=ReceiptState, default=ReceiptState.MAKING)
     again = models.BooleanField(default=False)
@@ -79,11 +81,6 @@ class Receipt(models.Model):
     def is_whole(self) -> bool:
         """Whether the file is all there."""
         return bool(self.sha256)
-
-    @property
-    def last_at(self) -> datetime:
-        """The last second of the period, so that its day is the last one."""
-        return self.end_at - timedelta(seconds=1)
 
     def content(self) -> IO[bytes]:
         """The file, at its beginning; to be closed by the caller. Raises ValueError when it is damaged."""

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from avlas.meters import groups
 from avlas.meters.models import MeterState, Quality
-from avlas.reports.calc.borders import borders
+from avlas.reports.calc.borders import borders, own_stamp
 from avlas.reports.calc.judgement import BACKWARDS, ROLLED_OVER
 from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED, NONE
 from avlas.reports.info_codes import all_changes
@@ -55,7 +55,7 @@ _QUALITY: Final[dict[int, Promise]] = {
     Quality.CLOCK_WRONG: gettext_lazy("clock wrong"),
 }
 _AT_ONCE: Final = {PERIOD: 2000, "month": 500, "day": 200, "hour": 100}  # meters
-_ROWS: Final = 5000  # from so many on the meters of a block are followed by another block
+_ROWS: Final = 5000  # from so many on a block ends with its meter
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ def blocks(
     are done, and may raise to stop.
     """
     edges = _edges(layout, start, end)
-    maker = _Maker(utility, layout, cell_of, tally)
+    maker = _Maker(utility, layout, cell_of, tally, _stamps(layout, start, end, edges))
     size = _AT_ONCE[layout.interval]
     for begin in range(0, len(meter_ids), size):
         said(begin)
@@ -115,6 +115,15 @@ def _edges(layout: Layout, start: datetime, end: datetime) -> np.ndarray:
     return np.array([int(one.timestamp()) for one in cuts if start < one < end], np.int64)
 
 
+def _stamps(layout: Layout, start: datetime, end: datetime, edges: np.ndarray) -> dict[int, int]:
+    """When the meters' own values of months that begin at other moments stand; days and hours are what was heard."""
+    if layout.interval not in (PERIOD, "month"):
+        return {}
+    zone, moments = zone_of(layout.borders), [int(start.timestamp()), int(end.timestamp()), *edges.tolist()]
+    stamps = {at: int(own_stamp(datetime.fromtimestamp(at, UTC), zone).timestamp()) for at in moments}
+    return {at: own for at, own in stamps.items() if own != at}
+
+
 @dataclass(slots=True)
 class _Piece:
     """A span with its moments among the values."""
@@ -126,6 +135,7 @@ class _Piece:
 
 
 def _parts(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+    """The pieces, some at once: about as many rows however long the period is."""
     some: list[_Piece] = []
     count = 0
     for one in pieces:
@@ -141,8 +151,11 @@ def _parts(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
 class _Maker:
     """Makes rows, its columns prepared once."""
 
-    def __init__(self, utility: Utility, layout: Layout, cell_of: CellOf, tally: Tally) -> None:
+    def __init__(
+        self, utility: Utility, layout: Layout, cell_of: CellOf, tally: Tally, stamps: dict[int, int]
+    ) -> None:
         self._layout, self._utility, self._cell_of, self._tally = layout, utility, cell_of, tally
+        self._stamps = stamps
         self._registers = catalogue.registers_of(layout.columns)
         self._number = {code: number for number, code in enumerate(self._registers)}
         self._averaged = catalogue.averaged(layout.columns)
@@ -176,7 +189,9 @@ class _Maker:
             moments = [span.end] if self._ends_only else [span.start, *inside, span.end]
             rows = 1 if self._ends_only else len(moments) - 1
             if self._registers and at_once:
-                found = values.at_many(span.facts.meter.pk, np.array(moments, np.int64), self._registers)
+                found = values.at_many(
+                    span.facts.meter.pk, np.array(moments, np.int64), self._registers, self._stamps
+                )
                 may = np.full(len(moments), span.facts.meter.pk in network)
                 yield self._block([_Piece(span, moments, 0, rows)], self._ready(found, may), changes)
                 continue
@@ -191,7 +206,7 @@ class _Maker:
             ).astype(np.int64)
             asked = np.array([moment for one in pieces for moment in one.moments], np.int64)
             may = np.isin(ids, np.fromiter(network, np.int64, len(network)))
-            shown = self._ready(values.at_moments(ids, asked, self._registers), may)
+            shown = self._ready(values.at_moments(ids, asked, self._registers, self._stamps), may)
         for some in _parts(pieces):
             yield self._block(some, shown, changes)
 
@@ -208,12 +223,26 @@ class _Maker:
         self._units.learn(found.format_id)
         return values.Values(found, self._registers, interpolate=may)
 
+    def _average(self, work: _Work) -> None:
+        """Give rows their means."""
+        if self._averaged:
+            meters = [one.span.facts.meter for one in work.pieces]
+            repeats = [one.rows for one in work.pieces]
+            work.means = means(
+                Intervals(
+                    np.repeat(np.array([one.pk for one in meters], np.int64), repeats),
+                    np.array(work.lows, np.int64),
+                    np.array(work.highs, np.int64),
+                    np.repeat(np.array([one.slot_seconds for one in meters], np.int64), repeats),
+                ),
+                self._averaged,
+            )
+
     def _block(
         self, pieces: Sequence[_Piece], shown: values.Values | None, changes: dict[int, list[tuple[int, int]]]
     ) -> Block:
         work = _Work(pieces, shown, self._ends_only, self._with_marks)
-        if self._averaged:
-            work.means = means(work.intervals(), self._averaged)
+        self._average(work)
         self._tally.meters += len(pieces)
         self._tally.rows += len(work.lows)
         strips: dict[int, Strip] = {}
@@ -223,7 +252,8 @@ class _Maker:
             if found is not None:
                 strips[place], known = self._of_register(work, column, *found)
                 figures |= found[1] in (catalogue.END, catalogue.START, catalogue.USE, catalogue.MEAN)
-                there |= known & (found[1] != catalogue.MEAN_OF)
+                if found[1] != catalogue.MEAN_OF:
+                    there |= known
             elif column.code.startswith("row."):
                 strips[place] = self._of_row(work, column.code, changes)
             else:
@@ -280,7 +310,7 @@ class _Maker:
     def _of_register(self, work: _Work, column: Column, register: str, what: str) -> tuple[Strip, np.ndarray]:
         """A register's column, and in which rows it says something."""
         if what in (catalogue.MEAN, catalogue.MEAN_OF):
-            return self._of_means(work, column, register, what)
+            return self._mean(work, column, register, what)
         number, shown = self._number[register], work.shown
         assert shown is not None
         place = work.before if what in (catalogue.START, catalogue.HOW_START) else work.after
@@ -303,6 +333,19 @@ class _Maker:
         if what == catalogue.USE:
             known, figures = self._use(work, register, number, known, formats)
         return Strip(self._figures(figures, known, formats, register, column), Number), known
+
+    def _mean(self, work: _Work, column: Column, register: str, what: str) -> tuple[Strip, np.ndarray]:
+        """The means of a momentary value over the rows, marked, or of how many readings they are."""
+        number = self._averaged.index(register)
+        assert work.means is not None
+        count, known = work.means.count[:, number], work.means.count[:, number] > 0
+        if what == catalogue.MEAN_OF:
+            return Strip(list(map(str, count.tolist())), Number), known
+        work.mark(known, _("mean"))
+        factor, _unit, decimals = values.shown_as(register, None, column.unit, column.decimals)
+        found = np.full(len(known), None, object)
+        found[known] = values.figures(work.means.value[known, number], factor, decimals)
+        return Strip(found.tolist(), Number), known
 
     def _use(
         self, work: _Work, register: str, number: int, known: np.ndarray, formats: np.ndarray
@@ -328,20 +371,6 @@ class _Maker:
             if self._with_marks and verdict in (BACKWARDS, ROLLED_OVER):
                 work.marks[row].append(_("backwards") if verdict == BACKWARDS else _("rolled over"))
         return known, used
-
-    def _of_means(self, work: _Work, column: Column, register: str, what: str) -> tuple[Strip, np.ndarray]:
-        """The means of a momentary value over the rows, marked, or of how many readings they are."""
-        number = self._averaged.index(register)
-        assert work.means is not None
-        count = work.means.count[:, number]
-        if what == catalogue.MEAN_OF:
-            return Strip([str(one) for one in count.tolist()], Number), np.ones(len(count), bool)
-        known = count > 0
-        work.mark(known, _("mean"))
-        formats = np.zeros(len(count), np.int64)  # of several readings: the register's own
-        return Strip(
-            self._figures(work.means.value[:, number], known, formats, register, column), Number
-        ), known
 
     def _figures(
         self, figures: np.ndarray, known: np.ndarray, formats: np.ndarray, register: str, column: Column
@@ -383,7 +412,6 @@ class _Work:
         self, pieces: Sequence[_Piece], shown: values.Values | None, ends_only: bool, with_marks: bool
     ) -> None:
         self.pieces, self.shown = pieces, shown
-        self.means: Means | None = None  # of its rows
         if ends_only:
             self.lows = [one.span.start for one in pieces]
             self.highs = [one.span.end for one in pieces]
@@ -394,6 +422,7 @@ class _Work:
         steps = (np.arange(one.first, one.first + one.rows) for one in pieces)
         self.before = np.concatenate(list(steps))
         self.after = self.before if ends_only else self.before + 1
+        self.means: Means | None = None
         self.marks: list[list[str]] = [[] for _low in self.lows] if with_marks else []
 
     def mark(self, where: np.ndarray, text: str) -> None:
@@ -401,12 +430,6 @@ class _Work:
         if self.marks:
             for row in np.flatnonzero(where).tolist():
                 self.marks[row].append(text)
-
-    def intervals(self) -> Intervals:
-        """The rows as intervals of meters."""
-        meters = [(one.span.facts.meter.pk, one.span.facts.meter.slot_seconds) for one in self.pieces]
-        ids, slots = np.repeat(np.array(meters, np.int64), [one.rows for one in self.pieces], axis=0).T
-        return Intervals(ids, np.array(self.lows, np.int64), np.array(self.highs, np.int64), slots)
 
     def span(self, row: int) -> Span:
         """The span of a row."""

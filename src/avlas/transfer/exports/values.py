@@ -22,7 +22,7 @@ from avlas.reports.counters import EXACTLY, Counters, Moments, counters_at
 from avlas.transfer.exports.layout import OWN, STANDARD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 ESTIMATED: Final = 10
@@ -61,14 +61,20 @@ class Values:
         return bool(self.how[place, number] != NONE)
 
 
-def at_moments(meter_ids: np.ndarray, moments: np.ndarray, registers: Sequence[str]) -> Counters:
-    """Registers of many meters, each at its own moment (int64 seconds UTC)."""
-    return counters_at(Moments(meter_ids, moments, np.full(len(moments), EXACTLY, np.int8)), registers)
+def at_moments(
+    meter_ids: np.ndarray, moments: np.ndarray, registers: Sequence[str], stamps: Mapping[int, int]
+) -> Counters:
+    """Registers of many meters, each at its own moment (int64 seconds UTC). ``stamps``: see counters_at."""
+    wanted = Moments(meter_ids, moments, np.full(len(moments), EXACTLY, np.int8))
+    return counters_at(wanted, registers, stamps)
 
 
-def at_many(meter_id: int, moments: np.ndarray, registers: Sequence[str]) -> Counters:
+def at_many(
+    meter_id: int, moments: np.ndarray, registers: Sequence[str], stamps: Mapping[int, int]
+) -> Counters:
     """Registers of one meter at many moments (int64 seconds UTC), read in one go; as ``at_moments`` gives them."""
-    rows = _readings(meter_id, int(moments.min()), int(moments.max()), registers)
+    own = np.array([stamps.get(moment, moment) for moment in moments.tolist()], np.float64)
+    rows = _readings(meter_id, int(moments.min()), int(max(moments.max(), own.max())), registers)
     count = (len(moments), len(registers))
     value, how = np.full(count, np.nan), np.zeros(count, np.int8)
     format_id, stood_at = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -77,7 +83,7 @@ def at_many(meter_id: int, moments: np.ndarray, registers: Sequence[str]) -> Cou
     for number in range(len(registers)):
         there = np.flatnonzero(~np.isnan(rows[:, 4 + number]))
         series = Series(rows[there, 0], rows[there, 1].astype(np.int8), rows[there, 4 + number], there)
-        found = values_at(series, asked)
+        found = values_at(series, asked, stamps=own)
         value[:, number], how[:, number] = found.value, found.how
         measured = found.row >= 0
         used = found.row[measured]

@@ -246,7 +246,7 @@ def take_in(
     """Write a chunk of staged readings (inside the caller's transaction); see ``taking_in.take_in``."""
     records = [ReadingRecord(**row.record) for row in rows]
     chunk = ReadingChunk(of.utility, records, seen, headings)
-    columns: column_store.Columns = {name: [] for name in READING_COLUMNS}
+    columns: dict[str, list[Any]] = {name: [] for name in READING_COLUMNS}
     accepted: list[int] = []
     done: dict[int, list[list[Any]]] = {}
     refused = []

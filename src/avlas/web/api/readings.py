@@ -17,11 +17,12 @@ from avlas.decode.registers import BY_CODE, COUNTERS
 from avlas.meters import entered, groups
 from avlas.meters.entered import Figure
 from avlas.meters.models import Kind, Meter, MeteringPoint, Reading, Source
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import STANDARD_TIME, zone_of
 from avlas.reports.calc.value_at import ENTERED, INTERPOLATED, LIVE, LOGGED, NONE
 from avlas.reports.consumption import consumption, spans_of_meter, spans_of_point, standing
 from avlas.reports.latest import latest_of
 from avlas.reports.reading_told import KINDS, REGISTERS, marks, readings_told, value_told
+from avlas.reports.virtual_use import combined, parts_of
 from avlas.web.api.access import ApiRequest, Token, find, router, who
 from avlas.web.api.meters import chosen, past
 from avlas.web.api.problems import conflict, not_there, wrong
@@ -29,9 +30,11 @@ from avlas.web.api.shapes import Closed, Limit, Moment, Number, Reason, line, pa
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import tzinfo
 
     from avlas.meters.entered import Doubt
     from avlas.reports.consumption import Consumption, Span
+    from avlas.reports.virtual_use import Part
 
 routes = router("Readings")
 READ, WRITE = Token("readings:read"), Token("readings:write")
@@ -50,7 +53,7 @@ _LONGEST: Final[dict[str, timedelta]] = {
     "month": timedelta(days=30 * 366),
     "year": timedelta(days=110 * 366),
 }
-_CIVIL: Final = ZoneInfo("Europe/Stockholm")
+_ZONES: Final[dict[Time, tzinfo]] = {"standard": STANDARD_TIME, "civil": ZoneInfo("Europe/Stockholm")}
 _HOW: Final[dict[int, How]] = {
     LOGGED: "logged",
     ENTERED: "entered",
@@ -139,7 +142,10 @@ class UseOut(Schema):
 
 
 class ConsumptionOut(Schema):
-    """One for each register asked for. ``time``: where days begin, in standard time (UTC+1 all year) or civil time."""
+    """One for each register asked for. ``time``: where days begin, in standard time (UTC+1 all year) or civil time.
+
+    Civil time is Sweden's.
+    """
 
     interval: Interval
     time: Time
@@ -295,11 +301,14 @@ def meter_consumption(
     start: Moment,
     end: Moment,
     registers: Registers = Query(..., min_length=1, max_length=10),  # noqa: B008  # as ninja wants it
-    time: Time = "standard",
+    time: Time | None = None,
 ) -> ConsumptionOut:
-    """What a meter counted in each interval from ``start`` until ``end``; days begin in standard time or civil time."""
+    """What a meter counted in each interval from ``start`` until ``end``; days begin in standard time or civil time.
+
+    Without ``time`` it is as the utility has set it for its reports.
+    """
     own = find(request, Meter, pk, "meter")
-    return _consumption(spans_of_meter(own.pk), registers, interval, start, end, time)
+    return _consumption(request, spans_of_meter(own.pk), [], registers, interval, start, end, time)
 
 
 @routes.get(
@@ -312,29 +321,38 @@ def point_consumption(
     start: Moment,
     end: Moment,
     registers: Registers = Query(..., min_length=1, max_length=10),  # noqa: B008  # as ninja wants it
-    time: Time = "standard",
+    time: Time | None = None,
 ) -> ConsumptionOut:
-    """What a metering point used in each interval, across meter exchanges."""
+    """What a metering point used in each interval, across meter exchanges; of a virtual one the sum of its parts."""
     own = find(request, MeteringPoint, pk, "metering point")
-    return _consumption(spans_of_point(own.pk), registers, interval, start, end, time)
+    spans, parts = spans_of_point(own.pk), parts_of(own)
+    return _consumption(request, spans, parts, registers, interval, start, end, time)
 
 
 def _consumption(
+    request: ApiRequest,
     spans: Sequence[Span],
+    parts: Sequence[Part],
     registers: Sequence[str],
     interval: Interval,
     start: datetime,
     end: datetime,
-    time: Time,
+    time: Time | None,
 ) -> ConsumptionOut:
     if end <= start:
         raise wrong("query.end", "The period ends before it begins.")
     longest = _LONGEST[interval]
     if end - start > longest:
         raise wrong("query.end", f"Ask for at most {longest.days} days at a time with interval {interval}.")
-    zone = _CIVIL if time == "civil" else STANDARD_TIME
-    found = [consumption(spans, code, interval, start, end, zone) for code in dict.fromkeys(registers)]
-    return ConsumptionOut(interval=interval, time=time, registers=[_use(one) for one in found])
+    zone = _ZONES[time] if time else zone_of(request.auth.utility.day_borders)
+    found = [
+        combined(parts, code, interval, start, end, zone)
+        if parts
+        else consumption(spans, code, interval, start, end, zone)
+        for code in dict.fromkeys(registers)
+    ]
+    told: Time = "standard" if zone is STANDARD_TIME else "civil"
+    return ConsumptionOut(interval=interval, time=told, registers=[_use(one) for one in found])
 
 
 def _use(found: Consumption) -> UseOut:

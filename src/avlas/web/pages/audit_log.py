@@ -76,7 +76,7 @@ def export(request: PageRequest) -> HttpResponse:
     for one in _events(request, wanted, first, last, area).iterator(1000):
         writer.writerow(
             [
-                formats.date_time(one.at, seconds=True).replace(formats.HARD_SPACE, " "),
+                f"{formats.local(one.at):%Y-%m-%d %H:%M:%S}",
                 audit_words.in_words(one.event), one.event, as_text(one.user_name), as_text(one.computer),
                 as_text(one.target), as_text(json.dumps(one.detail, ensure_ascii=False) if one.detail else ""),
             ]

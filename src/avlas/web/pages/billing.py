@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from avlas.meters import entered
 from avlas.meters.models import STATE_TEXTS, State
 from avlas.reports import billing, billing_trial
 from avlas.reports.billing import COMPLETE, DOUBTFUL, ESTIMATED, MISSING, REGISTERS
+from avlas.reports.calc.borders import zone_of
 from avlas.reports.calc.shown_in import ShownIn, shown_in
 from avlas.system.models import Permission
 from avlas.web import formats
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from avlas.meters.models import BillingMonth
     from avlas.reports.billing import Basis, Correction, Estimate, Gap
     from avlas.reports.billing_trial import Trial
-    from avlas.reports.period_use import Who
+    from avlas.reports.period_use import Members, Who
 
 MANAGE: Final = Permission.READING_MANAGEMENT
 STATE_NAMES: Final[dict[int, tuple[str, Promise, str]]] = {
@@ -107,10 +108,14 @@ class Line:
 
 
 def _choice(request: PageRequest, sorts: Sequence[str]) -> _Choice:
+    period = asked_period(request.GET, request.utility.day_borders)
+    made = billing.closed(request.utility, period.start)
+    if made is not None:  # it keeps the borders it was billed with
+        period = replace(period, zone=zone_of(made.borders))
     names = {name: state for state, (name, _title, _tone) in STATE_NAMES.items()}
     return _Choice(
         asked_group(request),
-        asked_period(request.GET),
+        period,
         asked(request.GET, columns=(), sorts=sorts, default=sorts[0]),
         names.get(request.GET.get("state", "")),
         request.utility.energy_unit,
@@ -120,7 +125,11 @@ def _choice(request: PageRequest, sorts: Sequence[str]) -> _Choice:
 def _basis(choice: _Choice) -> Basis | None:
     if choice.group.members is None or choice.period.wrong_way:
         return None
-    return billing.basis(choice.group.members, choice.period.start, choice.period.end)
+    return _month(choice.group.members, choice)
+
+
+def _month(members: Members, choice: _Choice) -> Basis:
+    return billing.basis(members, choice.period.start, choice.period.end, zone=choice.period.zone)
 
 
 def _fitting(month: Basis, choice: _Choice) -> np.ndarray:
@@ -288,7 +297,7 @@ def worklist_file(request: PageRequest) -> HttpResponse:
         ReportTable(
             _("billing-%(month)s") % {"month": choice.period.in_name}, _("Billing"), _said(choice), headings,
             table, [5],
-            [3, 2.2, 1.6, 1.8, 1.7, 1.4, 0.8, 1.3, 3],
+            [3, 2.2, 1.6, 1.8, 1.7, 1.4, 0.8, 1.3, 3], notes=[choice.period.months_begin],
         ),
     )  # fmt: skip
 
@@ -366,11 +375,11 @@ def _tried(tried: Trial, rows: list[int], choice: _Choice) -> list[Tried]:
         code = REGISTERS[tried.month.main[row]]
         shown = choice.shown(code, int(used.decimals[code][row]))
         expected = float(tried.expected[row])
+        parts = (tried.amount[row], tried.before[row], expected, tried.difference[row])
+        amount, before, usual, difference = (shown.figure(float(one)) for one in parts)
         told.append(
             Tried(
-                tried.month.found.who[row],
-                shown.figure(float(tried.amount[row])), shown.figure(float(tried.before[row])),
-                shown.figure(expected), shown.figure(float(tried.difference[row])),
+                tried.month.found.who[row], amount, before, usual, difference,
                 100 * float(tried.difference[row]) / expected if expected else None,
                 shown.decimals, choice.shown(code, 0).decimals, shown.unit, bool(tried.from_last_year[row]),
                 use_marks(int(used.marks[row])), [str(REASONS[one]) for one in sorted(why[row])],
@@ -425,6 +434,7 @@ def trial_file(request: PageRequest) -> HttpResponse:
         ReportTable(
             _("trial-run-%(month)s") % {"month": choice.period.in_name}, _("Trial run of billing"), _said(choice),
             headings, table, [4, 5, 6, 7], [3, 2.2, 1.6, 1.7, 1.3, 1.3, 1.3, 1.3, 0.8, 3],
+            notes=[choice.period.months_begin],
         ),
     )  # fmt: skip
 
@@ -460,7 +470,7 @@ def corrections(request: PageRequest) -> HttpResponse:
     made, found = _corrections(request, choice)
     if request.method == "POST":
         if made is not None and choice.group.members is not None:
-            month = billing.basis(choice.group.members, choice.period.start, choice.period.end)
+            month = _month(choice.group.members, choice)
             done = billing.settle(made, month, who(request))
             text = ngettext("%(count)s correction is noted.", "%(count)s corrections are noted.", done)
             messages.success(request, text % {"count": formats.number(done)})
@@ -481,7 +491,7 @@ def _corrections(request: PageRequest, choice: _Choice) -> tuple[BillingMonth | 
     made = billing.closed(request.utility, choice.period.start)
     if made is None or choice.group.members is None:
         return made, []
-    month = billing.basis(choice.group.members, choice.period.start, choice.period.end)
+    month = _month(choice.group.members, choice)
     return made, billing.corrections(made, month)
 
 
@@ -510,7 +520,7 @@ def corrections_file(request: PageRequest) -> HttpResponse:
         request.GET.get("file", "csv"),
         ReportTable(
             _("corrections-%(month)s") % {"month": choice.period.in_name}, _("Corrections"), _said(choice), headings,
-            table, [4, 5, 6], [3, 2.2, 1.6, 1.7, 1.3, 1.3, 1.3, 0.8, 3],
+            table, [4, 5, 6], [3, 2.2, 1.6, 1.7, 1.3, 1.3, 1.3, 0.8, 3], notes=[choice.period.months_begin],
         ),
     )  # fmt: skip
 

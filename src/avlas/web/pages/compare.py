@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters.models import Installation, Meter
 from avlas.reports import comparison
-from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.web import formats, words
 from avlas.web.line_charts import Course, draw
 from avlas.web.pages.access import PageRequest, page, rows
@@ -81,7 +80,7 @@ class _Choice:
 
 
 def _choice(request: PageRequest) -> _Choice:
-    period = asked_period(request.GET)
+    period = asked_period(request.GET, request.utility.day_borders)
     days = (period.last - period.first).days + 1
     wanted = request.GET.get("step", "")
     step: Step = next(
@@ -109,7 +108,9 @@ def _lines(request: PageRequest, choice: _Choice) -> list[Shown]:
     for pk, code in pairs:
         if pk not in meters or code not in known:
             continue
-        line = comparison.line(pk, code, choice.step, choice.period.start, choice.period.end)
+        line = comparison.line(
+            pk, code, choice.step, choice.period.start, choice.period.end, choice.period.zone
+        )
         if line.values and line.unit not in units:
             units.append(line.unit)
         place = units.index(line.unit) if line.unit in units else 0
@@ -166,16 +167,16 @@ def _table_rows(shown: Sequence[Shown]) -> list[tuple[datetime, list[Any]]]:
     ]
 
 
-def _time(at: datetime, step: Step) -> str:
+def _time(at: datetime, choice: _Choice) -> str:
     """A moment, or the interval that begins at it, in words."""
-    if step == "reading":
+    if choice.step == "reading":
         return formats.date_time(at)
-    local = at.astimezone(STANDARD_TIME)
+    local, step = at.astimezone(choice.period.zone), choice.step
     if step == "month":
         return formats.month(local.date())
     if step == "day":
         return formats.day(local.date())
-    hours = f"{local:%H}{formats.UNTIL}{local + timedelta(hours=1):%H}"
+    hours = f"{local:%H}{formats.UNTIL}{(at + timedelta(hours=1)).astimezone(choice.period.zone):%H}"
     return f"{formats.day(local.date())}{formats.HARD_SPACE}{hours}"
 
 
@@ -198,7 +199,7 @@ def compare(request: PageRequest) -> HttpResponse:
             (code, BY_CODE[code].symbol, words.register_name(code)) for code in comparison.comparable()
         ],
         "register": request.GET.get("register", "") or "flow_temperature_c",
-        "rows": [(_time(at, choice.step), list(zip(values, shown, strict=True))) for at, values in table],
+        "rows": [(_time(at, choice), list(zip(values, shown, strict=True))) for at, values in table],
         "full": len(shown) >= MOST_LINES,
         "kinds": REPORT_KINDS,
         "address": reverse("compare"),
@@ -234,11 +235,11 @@ def _charts(choice: _Choice, shown: Sequence[Shown], moments: Sequence[datetime]
     }
     papers = {}
     for name, (width, height) in {"wide_chart": (1180, 360), "narrow_chart": (380, 280)}.items():
-        paper = draw(courses, choice.period.start, end, width, height, step=length)
+        paper = draw(courses, choice.period.start, end, width, height, step=length, zone=choice.period.zone)
         papers[name] = {
             "paper": paper,
             "lines": list(zip(range(len(drawn)), paper.lines, strict=True)),
-            "bands": [(band, _time(band.at, choice.step), texts[band.at]) for band in paper.bands],
+            "bands": [(band, _time(band.at, choice), texts[band.at]) for band in paper.bands],
         }
     return {
         **papers,
@@ -261,7 +262,7 @@ def compare_file(request: PageRequest) -> HttpResponse:
     ]
     table = [
         [
-            _cell(at, choice.step),
+            _cell(at, choice),
             *(
                 None if value is None else rounded(float(value), one.line.decimals)
                 for value, one in zip(values, shown, strict=True)
@@ -278,14 +279,14 @@ def compare_file(request: PageRequest) -> HttpResponse:
         table,
         range(1, len(headings)),
         [1.4, *([1.0] * len(shown))],
-        notes=[_("Days and months begin in standard time (UTC+1) all year.")],
+        notes=[choice.period.days_begin],
     )
     return report_file(request, request.GET.get("file", "csv"), report)
 
 
-def _cell(at: datetime, step: Step) -> str | date | datetime:
+def _cell(at: datetime, choice: _Choice) -> str | date | datetime:
     """A moment for a file: a date for days, a month in words, else the moment in the reader's zone."""
-    local = at.astimezone(STANDARD_TIME)
+    local, step = at.astimezone(choice.period.zone), choice.step
     if step == "day":
         return local.date()
     return formats.month(local.date()) if step == "month" else at

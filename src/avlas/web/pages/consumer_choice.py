@@ -139,7 +139,6 @@ def _save(request: HttpRequest, choice: ConsumerChoice, form: ChoiceForm, can: O
 
 def _shown(request: HttpRequest, context: dict[str, Any], *, status: int) -> HttpResponse:
     response = render(request, "notifications/my_choices.html", context, status=status)
-    response["Referrer-Policy"] = "no-referrer"  # the address is a secret
     response["X-Robots-Tag"] = "noindex"
     return response
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from avlas.meters.changes import name_of
 from avlas.meters.models import Customer, Meter, MeteringPoint, SentReport
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import STANDARD, zone_of
 from avlas.system import outbox
 from avlas.system.models import MailServer
 from avlas.web import consumer_report
@@ -59,19 +59,23 @@ class _Report:
         return next((one.customer for one in self.subjects if one.customer is not None), None)
 
 
-def asked(query: Mapping[str, str], kind: str) -> Period:
-    """The period asked for; for a customer's page, which shows none, the last twelve whole months."""
-    today = datetime.now(STANDARD_TIME).date()
+def asked(query: Mapping[str, str], kind: str, borders: str = STANDARD) -> Period:
+    """The period asked for; for a customer's page, which shows none, the last twelve whole months.
+
+    ``borders``: where its days begin (calc.borders.zone_of).
+    """
+    zone = zone_of(borders)
+    today = datetime.now(zone).date()
     if kind == "customer" and not query.get("from"):
         last = today.replace(day=1) - timedelta(days=1)
         first = (date(last.year - 1, last.month, 1) + timedelta(days=31)).replace(day=1)
-        return Period("month", first, last)
-    return asked_period(query, today)
+        return Period("month", first, last, zone)
+    return asked_period(query, today, zone)
 
 
 def _report(request: PageRequest, kind: str, pk: int, query: Mapping[str, str]) -> _Report:
     own = find(request, _KINDS[kind], pk)
-    period = asked(query, kind)
+    period = asked(query, kind, request.utility.day_borders)
     if isinstance(own, Customer):
         subjects = consumer_report.of_customer(own, period)
     elif isinstance(own, MeteringPoint):

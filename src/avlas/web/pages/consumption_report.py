@@ -143,7 +143,7 @@ def _choice(request: PageRequest) -> _Choice:
     value, text = limit(request.GET, "limit")
     return _Choice(
         asked_group(request),
-        asked_period(request.GET),
+        asked_period(request.GET, request.utility.day_borders),
         asked(request.GET, columns=(), sorts=_SORTS, default="address"),
         request.GET.get("medium", "")[:30],
         of if of in COLUMNS else "V1",
@@ -157,7 +157,8 @@ def _choice(request: PageRequest) -> _Choice:
 def _report(choice: _Choice) -> PeriodUse | None:
     if choice.group.members is None or choice.period.wrong_way:
         return None
-    return consumption_report(choice.group.members, choice.period.start, choice.period.end)
+    period = choice.period
+    return consumption_report(choice.group.members, period.start, period.end, zone=period.zone)
 
 
 def _fitting(found: PeriodUse, choice: _Choice) -> np.ndarray:
@@ -339,7 +340,8 @@ def _virtual(
     if choice.filters or choice.medium or choice.wanted.words:
         return []
     here = {one.point_id for one in found.who}
-    every = virtual_use(request.utility.pk, REGISTERS, choice.period.start, choice.period.end)
+    period = choice.period
+    every = virtual_use(request.utility.pk, REGISTERS, period.start, period.end, zone=period.zone)
     return [
         VirtualLine(
             one.point,
@@ -417,5 +419,5 @@ def _table(request: PageRequest, found: PeriodUse, choice: _Choice) -> ReportTab
             *((one.symbol, one.text) for one in _totals(found, rows, columns, choice.energy)),
             (_("Meters"), formats.number(len(rows))),
         ],
-        [_("Days and months begin in standard time (UTC+1) all year.")],
+        [choice.period.days_begin],
     )

@@ -18,12 +18,13 @@ from avlas.meters.changes import change
 from avlas.meters.models import Customer, Installation, MeteringPoint, Occupancy
 from avlas.notify.models import ConsumerChoice
 from avlas.reports.calc import value_at
-from avlas.reports.calc.borders import STANDARD_TIME
+from avlas.reports.calc.borders import beginning_of, zone_of
 from avlas.reports.consumption import Standing, standing
 from avlas.reports.latest import latest
 from avlas.system.models import SmsGateway
 from avlas.web import formats
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.pages import list_files
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.fields import date_field
@@ -86,6 +87,8 @@ def customers(request: PageRequest) -> HttpResponse:
     found = holding(rows(request, Customer), ("number", "name", "email", "phone"), wanted.words)
     sign = "-" if wanted.descending else ""
     found = found.order_by(*(sign + name for name in SORTS[wanted.sort][1]), "pk")
+    if kind := list_files.asked_kind(request):
+        return list_files.customer_file(request, kind, found)
     pages = Pages(found.count(), wanted.page)
     shown = list(found[wanted.offset : wanted.offset + ROWS_PER_PAGE])
     here: dict[int, list[MeteringPoint]] = {}
@@ -156,7 +159,7 @@ class MoveForm(forms.Form):
     day = date_field(
         label=gettext_lazy("From the day"),
         help_text=gettext_lazy(
-            "It begins at 00:00 standard time; who had the point before has it until then."
+            "It begins where days begin in reports and bills; who had the point before has it until then."
         ),
     )
     what = forms.ChoiceField(
@@ -184,13 +187,14 @@ class MoveForm(forms.Form):
     def __init__(self, *args: Any, request: PageRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._request = request
+        self.zone = zone_of(request.utility.day_borders)
         self.customer: Customer | None = None
         self.is_new = False
 
     def clean_day(self) -> date:
         """A day that has begun: what a meter will stand at later nobody knows."""
         day: date = self.cleaned_data["day"]
-        if moment_of(day) > datetime.now(UTC):
+        if beginning_of(day, self.zone) > datetime.now(UTC):
             raise forms.ValidationError(_("This is in the future. Enter it on the day, or afterwards."))
         return day
 
@@ -208,11 +212,6 @@ class MoveForm(forms.Form):
         if self.is_new and not data.get("name"):
             self.add_error("name", _("There is no customer with this number. Give the name to add one."))
         return data
-
-
-def moment_of(day: date) -> datetime:
-    """When a day begins for bills: at 00:00 standard time."""
-    return datetime(day.year, day.month, day.day, tzinfo=STANDARD_TIME)
 
 
 def standings(point: MeteringPoint, at: datetime) -> list[tuple[Meter, list[tuple[Standing, str]]]]:
@@ -240,7 +239,7 @@ def move(request: PageRequest, pk: int) -> HttpResponse:
             messages.success(request, _("The latest moving is taken back."))
         return redirect("point", point.pk)
     if request.method == "POST" and form.is_valid():
-        at = moment_of(form.cleaned_data["day"])
+        at = beginning_of(form.cleaned_data["day"], form.zone)
         if request.POST.get("confirmed") == "1":
             try:
                 with transaction.atomic():
@@ -256,7 +255,7 @@ def move(request: PageRequest, pk: int) -> HttpResponse:
                 form.add_error(
                     "day",
                     _("The point changed hands on %(day)s; choose a later day, or take that back first.")
-                    % {"day": formats.day(problem.began_at.astimezone(STANDARD_TIME).date())},
+                    % {"day": formats.day(problem.began_at.astimezone(form.zone).date())},
                 )
             else:
                 messages.success(request, _("%(point)s has changed hands.") % {"point": point})

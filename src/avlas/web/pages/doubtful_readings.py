@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from avlas.decode.registers import BY_CODE, Aggregate
 from avlas.meters import doubts
@@ -19,7 +20,7 @@ from avlas.reports.latest import as_read
 from avlas.system.models import Permission
 from avlas.web import formats, words
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
-from avlas.web.pages.access import PageRequest, page, rows
+from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.meter_edit import who
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _FIGURES_SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A reading in doubt. ``key``: as the form sends it; ``details``: the figures that are in question."""
+    """A reading in doubt, of ``count`` that the meter has. ``key``: as the form sends it; ``details``: its figures."""
 
     meter: Meter
     address: str
@@ -41,59 +42,72 @@ class Line:
     slot: int
     kind: int
     key: str
+    count: int
     marks: list[tuple[str, str, str]]  # sign, words, tone
     details: list[str]
 
 
 @page(change=MANAGE)
 def doubtful_readings(request: PageRequest) -> HttpResponse:
-    """The list, newest first; its form says that a reading is right."""
+    """Meters with their newest reading in doubt, or (``meter``) all of one; the form says that readings are right."""
+    number = request.GET.get("meter", "")
+    own = find(request, Meter, int(number[:18])) if number.isascii() and number.isdecimal() else None
     if request.method == "POST":
         _accept(request)
         return redirect(request.get_full_path())
     wanted = asked(request.GET, columns=(), sorts=("at",), default="-at")
-    total = doubts.count(request.utility.pk)
-    pages = Pages(total, min(wanted.page, Pages(total, 1).count))
-    found = doubts.newest(request.utility.pk, (pages.number - 1) * ROWS_PER_PAGE, ROWS_PER_PAGE)
-    return render(
-        request,
-        "pages/doubtful_readings.html",
-        {"lines": _lines(request, found), "pages": pages, "may_judge": MANAGE in request.allowed},
-    )
+    if own is None:
+        total = doubts.count_meters(request.utility.pk)
+        found = doubts.by_meter(request.utility.pk, wanted.offset, ROWS_PER_PAGE)
+    else:
+        one_by_one, total = doubts.of_meter(own, wanted.offset, ROWS_PER_PAGE)
+        found = [(row, 1) for row in one_by_one]
+    context = {
+        "own": own,
+        "lines": _lines(request, found),
+        "pages": Pages(total, wanted.page),
+        "may_judge": MANAGE in request.allowed,
+    }
+    return render(request, "pages/doubtful_readings.html", context)
 
 
 def _accept(request: PageRequest) -> None:
+    done = 0
     try:
-        meter, slot, kind = (int(part) for part in request.POST.get("right", "").split("-"))
+        meter, *reading = (int(part) for part in request.POST.get("right", "").split("-"))
         own = rows(request, Meter).get(pk=meter)
-        doubts.accept(own, datetime.fromtimestamp(slot, UTC), Kind(kind), who(request))
-    except (ValueError, OverflowError, OSError, Meter.DoesNotExist, Reading.DoesNotExist):
-        messages.error(request, _("The reading is not there any more."))
+        if reading:
+            slot, kind = reading
+            done = doubts.accept(own, who(request), datetime.fromtimestamp(slot, UTC), Kind(kind))
+        else:
+            done = doubts.accept(own, who(request))
+    except (ValueError, OverflowError, OSError, Meter.DoesNotExist):
+        pass  # nothing there, as when somebody else was faster
+    if not done:
+        messages.error(request, _("The reading is not there any more, or somebody has judged it."))
         return
-    messages.success(request, _("The reading is found right. It stays as it is, and is asked about no more."))
+    text = ngettext("%(n)s reading is found right.", "%(n)s readings are found right.", done)
+    messages.success(request, text % {"n": formats.number(done)})
 
 
-def _lines(request: PageRequest, found: Sequence[Reading]) -> list[Line]:
-    meters = rows(request, Meter).in_bulk({row.meter_id for row in found})
+def _lines(request: PageRequest, found: Sequence[tuple[Reading, int]]) -> list[Line]:
+    meters = rows(request, Meter).in_bulk({row.meter_id for row, _count in found})
     placed = Installation.objects.filter(meter__in=meters, to_at=None).select_related("point")
     address = {one.meter_id: one.point.address for one in placed}
-    before = {row.pk: _before(row) for row in found if row.quality & Quality.BACKWARDS}
-    sent = kept_formats.specs({row.format_id for row in [*found, *filter(None, before.values())]})
+    before = {row.pk: _before(row) for row, _count in found if row.quality & Quality.BACKWARDS}
+    readings = [row for row, _count in found] + [row for row in before.values() if row]
+    sent = kept_formats.specs({row.format_id for row in readings})
     lines = []
-    for row in found:
+    for row, count in found:
         at, slot = row.heard_at if row.kind == Kind.LIVE else row.slot_at, int(row.slot_at.timestamp())
-        lines.append(
-            Line(
-                meters[row.meter_id], address.get(row.meter_id, ""), at, slot, row.kind,
-                f"{row.meter_id}-{slot}-{row.kind}",
-                [
-                    (words.MARK_SIGNS[name], str(words.MARKS[name]), words.MARK_TONES.get(name, ""))
-                    for one in doubts.IN_DOUBT
-                    if row.quality & one and (name := (one.name or "").lower()) in words.MARKS
-                ],
-                _details(row, before.get(row.pk), sent),
-            )
-        )  # fmt: skip
+        marks = [
+            (words.MARK_SIGNS[name], str(words.MARKS[name]), words.MARK_TONES.get(name, ""))
+            for one in doubts.IN_DOUBT
+            if row.quality & one and (name := (one.name or "").lower()) in words.MARKS
+        ]
+        key, details = f"{row.meter_id}-{slot}-{row.kind}", _details(row, before.get(row.pk), sent)
+        meter = meters[row.meter_id]
+        lines.append(Line(meter, address.get(meter.pk, ""), at, slot, row.kind, key, count, marks, details))
     return lines
 
 

@@ -122,7 +122,6 @@ class TypedForm(forms.Form):
 
     manufacturer = forms.CharField(
         label=gettext_lazy("Maker"),
-        min_length=3,
         max_length=3,
         validators=[RegexValidator(r"^[A-Za-z]{3}$", gettext_lazy("Three letters, for example KAM."))],
     )
@@ -200,6 +199,7 @@ def exchange(request: PageRequest, pk: int) -> HttpResponse:
         "form": form,
         "reasons": REASONS,
         "exchange_photos": list(own.photos.defer("content", "small").order_by("-at")),
+        "other_medium": own.new_meter and not _measure_alike(own.old.meter.medium, own.new_meter.medium),
         **_shown(own),
     }
     if step == "new":
@@ -338,6 +338,15 @@ _WHAT_STEPS_DO: Final[dict[str, Callable[[PageRequest, Exchange, dict[str, Any]]
 }
 
 
+def _measure_alike(old: str, new: str) -> bool:
+    """Whether a meter of one medium may stand where one of the other stood: nobody knows better, or they share one."""
+    if not old or not new:
+        return True
+    if "water" in (old, new):  # which kind of water it does not say
+        return old.endswith("water") and new.endswith("water")
+    return bool(set(old.split("/")) & set(new.split("/")))
+
+
 def _offered(request: PageRequest, own: Exchange) -> dict[str, Any]:
     """Meters to choose from: those in stock, then those heard that are nobody's; of the old one's medium first."""
     text = request.GET.get("q", "").strip()[:100]
@@ -345,15 +354,17 @@ def _offered(request: PageRequest, own: Exchange) -> dict[str, Any]:
     stock = holding(in_stock(request), ("serial", "manufacturer", "model"), words)
     medium = own.old.meter.medium
     alike = sorted(
-        stock.order_by("-created_at", "serial")[: 20 * _OFFERED], key=lambda meter: meter.medium != medium
+        stock.order_by("-created_at", "serial")[: 20 * _OFFERED],
+        key=lambda meter: not _measure_alike(medium, meter.medium),
     )
     heard = holding(
         rows(request, MeterState).filter(meter=None), ("identification", "manufacturer", "model"), words
     ).order_by("-rssi_dbm", "-last_heard_at")
+    near = sorted(heard[: 20 * _OFFERED], key=lambda state: not _measure_alike(medium, state.medium))
     return {
         "text": text,
         "stock": alike[:_OFFERED],
-        "heard": heard[:_OFFERED],
+        "heard": near[:_OFFERED],
         "chosen": f"meter:{own.new_meter_id}" if own.new_meter_id else "",
     }
 

@@ -46,6 +46,7 @@ from avlas.web.variable_words import as_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
 
     from avlas.system.models import Utility
     from avlas.transfer.exports.layout import Column
@@ -82,7 +83,7 @@ def _said_of(request: PageRequest, one: ExportTemplate) -> str:
 def add(request: PageRequest) -> HttpResponse:
     """Build a new export, from one of the formats that Avläs comes with or from nothing."""
     ready = READY_MADE.get(request.GET.get("from", ""))
-    layout = ready.layout if ready else Layout()
+    layout = replace(ready.layout if ready else Layout(), borders=request.utility.day_borders)
     own = ExportTemplate(utility=request.utility, name=str(ready.name) if ready else "")
     return _build(request, own, layout, new=True)
 
@@ -210,7 +211,7 @@ def _said_of_period(layout: Layout, start: datetime, end: datetime) -> str:
     return _("%(first)s to %(last)s, %(zone)s") % {
         "first": formats.day(start.astimezone(zone).date()),
         "last": formats.day(last),
-        "zone": _("standard time") if layout.borders == STANDARD else layout.borders,
+        "zone": _clock(layout.borders),
     }
 
 
@@ -307,7 +308,7 @@ def make(request: PageRequest, pk: int) -> HttpResponse:
         "period": asked_for,
         "period_kinds": KINDS,
         "places": rows(request, Place).order_by("name") if _MAY in request.allowed else (),
-        "borders": _("standard time") if layout.borders == STANDARD else layout.borders,
+        "borders": _clock(layout.borders),
         "before": Receipt.objects.filter(template=own, start_at=start, end_at=end)
         .filter(state__in=[ReceiptState.SENT, ReceiptState.UNSURE])
         .order_by("-pk")
@@ -390,6 +391,11 @@ def _downloaded(request: PageRequest, receipt: Receipt) -> HttpResponse:
     )  # type: ignore[return-value]
 
 
+def _clock(borders: str) -> str:
+    """In which time days begin, in words."""
+    return _("standard time") if borders == STANDARD else borders
+
+
 # --- receipts ------------------------------------------------------------------------------------------
 
 
@@ -400,8 +406,9 @@ def receipts(request: PageRequest) -> HttpResponse:
     every = rows(request, Receipt).select_related("made_by", "job").order_by("-pk")
     for word in wanted.words:
         every = every.filter(file_name__icontains=word) | every.filter(template_name__icontains=word)
+    listed = every[wanted.offset : wanted.offset + ROWS_PER_PAGE]
     context = {
-        "receipts": list(every[wanted.offset : wanted.offset + ROWS_PER_PAGE]),
+        "receipts": [(one, formats.period(one.start_at, one.end_at, _zone(one))) for one in listed],
         "pages": Pages(every.count(), wanted.page),
         "asked": wanted,
         "tones": STATE_TONES,
@@ -415,11 +422,18 @@ def receipt(request: PageRequest, pk: int) -> HttpResponse:
     own = find(request, Receipt, pk)
     context = {
         "receipt": own,
+        "period": formats.period(own.start_at, own.end_at, _zone(own)),
+        "clock": _clock(own.borders or STANDARD),
         "tones": STATE_TONES,
         "why": in_words(own.told),
         "places": rows(request, Place).order_by("name"),
     }
     return render(request, "exports/receipt.html", context)
+
+
+def _zone(of: Receipt) -> tzinfo:
+    """Where the days of a file begin; of one made before that was kept, in standard time, as nearly all."""
+    return zone_of(of.borders or STANDARD)
 
 
 @page(view=_MAY, change=_MAY)

@@ -127,7 +127,7 @@ def _choice(request: PageRequest) -> _Choice:
     return _Choice(
         report,
         asked_group(request),
-        asked_period(request.GET),
+        asked_period(request.GET, request.utility.day_borders),
         asked(request.GET, columns=(), sorts=_SORTS, default=default),
         level if level in LEVELS or level == DOUBTFUL else "",
         "above" if request.GET.get("test") == "above" else "below",
@@ -194,7 +194,8 @@ def _report(request: PageRequest, choice: _Choice) -> HeatReport | None:
     if choice.group.members is None or choice.period.wrong_way:
         return None
     limits = CoolingLevels.of(request.utility)
-    return heat_report(choice.group.members, choice.period.start, choice.period.end, limits)
+    period = choice.period
+    return heat_report(choice.group.members, period.start, period.end, limits, zone=period.zone)
 
 
 @page(change=MAY_GROUP)
@@ -384,7 +385,7 @@ def _table(found: HeatReport, choice: _Choice) -> ReportTable:
         [3, 2, 1.7, 1.6, 1.7, *([1.3, 1.2, 1.3] if choice.report == COOLING else [1.6]), 3],
         totals,
         [
-            _("Days and months begin in standard time (UTC+1) all year."),
+            choice.period.days_begin,
             _("Temperatures are weighted by volume; empty: no water ran."),
         ],
     )

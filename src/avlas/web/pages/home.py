@@ -18,7 +18,7 @@ from django.utils.translation import ngettext, ngettext_lazy
 from avlas.collect import texts as collect_texts
 from avlas.meters import doubts, revision
 from avlas.meters.directory import current_generation
-from avlas.meters.models import Case, Collector, Meter, MeterState
+from avlas.meters.models import Case, Collector, Meter, MeterState, ValveRequest
 from avlas.meters.receiver_silence import silent_receivers
 from avlas.notify.models import Alert
 from avlas.operation.check import everything
@@ -230,8 +230,8 @@ def _of_meters(counts: dict[str, int], allowed: frozenset[str]) -> list[Todo]:
         )
     if counts["doubts"]:
         text = ngettext(
-            "%(n)s reading is in doubt: is it right?",
-            "%(n)s readings are in doubt: are they right?",
+            "%(n)s meter has readings that are in doubt",
+            "%(n)s meters have readings that are in doubt",
             counts["doubts"],
         )
         shown = reverse("readings_in_doubt")
@@ -260,6 +260,18 @@ def _assigned_to_me(request: PageRequest) -> list[Todo]:
     text = ngettext("%(n)s case is assigned to you", "%(n)s cases are assigned to you", count)
     shown = _link("info_codes", show="mine")
     return [Todo(text % {"n": formats.number(count)}, shown, _("Show them"), "user")]
+
+
+def _valves_to_approve(request: PageRequest) -> list[Todo]:
+    """What others have asked for and somebody else, such as this person, must approve."""
+    if Permission.DEVICE_AND_CUSTOMER_MANAGEMENT not in request.allowed:
+        return []
+    asked = rows(request, ValveRequest).filter(state=ValveRequest.ASKED)
+    count = asked.exclude(asked_by=request.user).count()
+    if not count:
+        return []
+    text = ngettext("%(n)s valve waits for your approval", "%(n)s valves wait for your approval", count)
+    return [Todo(text % {"n": formats.number(count)}, reverse("valve_list"), _("Look"))]
 
 
 def _slowly_changing(request: PageRequest) -> list[Todo]:
@@ -369,7 +381,7 @@ def _live(request: PageRequest) -> dict[str, Any]:
     counts = {
         **_counts(request.utility.pk, now),
         "alerts": fired.aggregate(n=Count("meter", distinct=True))["n"],
-        "doubts": doubts.count(request.utility.pk),
+        "doubts": doubts.count_meters(request.utility.pk),
     }
     every = list(rows(request, Collector).order_by("name"))
     receivers = [one for one in every if is_receiver(one)]
@@ -382,6 +394,7 @@ def _live(request: PageRequest) -> dict[str, Any]:
         + _undelivered(request, now)
         + _silent(receivers, silent)
         + _assigned_to_me(request)
+        + _valves_to_approve(request)
         + _of_meters(counts, request.allowed)
         + _slowly_changing(request),
         "receivers": receivers,

@@ -143,7 +143,10 @@ def add(request: PageRequest) -> HttpResponse:
         upload, mapping = form.cleaned_data["file"], form.cleaned_data["mapping"]
         data = b"".join(upload.chunks())
         kind = mapping.kind if mapping else form.cleaned_data["kind"]
-        known = None if mapping else recognised(data, kind, request.utility)
+        known = recognised(data, kind, request.utility)
+        if mapping and known and not known.settings.format:  # what a person has chosen goes before headings
+            known = None
+        mapping = None if known else mapping
         try:
             if known is None:
                 sheet.read(data)

@@ -90,7 +90,6 @@ class MeterForm(EditForm):
 
     manufacturer = forms.CharField(
         label=gettext_lazy("Maker"),
-        min_length=3,
         max_length=3,
         validators=[
             RegexValidator(rf"^{wellformed.MAKER.pattern}$", gettext_lazy("Three letters, for example KAM."))

@@ -47,7 +47,6 @@ class InputForm(forms.Form):
     )
     manufacturer = forms.CharField(
         label=gettext_lazy("Maker"),
-        min_length=3,
         max_length=3,
         validators=[RegexValidator(r"^[A-Za-z]{3}$", gettext_lazy("Three letters, for example KAM."))],
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),

@@ -19,6 +19,7 @@ from avlas.meters.models import Group, GroupMember, Installation, Meter, Meterin
 from avlas.reports.calc.borders import months_later
 from avlas.system.models import Permission
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.pages import list_files
 from avlas.web.pages.access import PageRequest, page, record, rows
 from avlas.web.pages.fields import FloatNumberField
 from avlas.web.pages.meter_edit import MANAGE, who
@@ -58,6 +59,8 @@ def stock(request: PageRequest) -> HttpResponse:
     found = holding(in_stock(request), ("serial", "manufacturer", "model"), wanted.words).order_by(
         "manufacturer", "model", "serial"
     )
+    if kind := list_files.asked_kind(request):
+        return list_files.stock_file(request, kind, found)
     pages = Pages(found.count(), wanted.page)
     shown = list(found[wanted.offset : wanted.offset + ROWS_PER_PAGE])
     last: dict[int, Installation] = {}

@@ -156,8 +156,4 @@ def choose_password(request: HttpRequest, number: str, token: str) -> HttpRespon
             messages.success(request, _("Your password is set. Sign in with it."))
             return redirect("account_login")
     status = 422 if request.method == "POST" else 200
-    response = render(
-        request, "account/choose_password.html", {"person": person, "form": form}, status=status
-    )
-    response["Referrer-Policy"] = "no-referrer"  # the address is a secret
-    return response
+    return render(request, "account/choose_password.html", {"person": person, "form": form}, status=status)

@@ -138,7 +138,6 @@ def _show_link(request: PageRequest, person: User) -> HttpResponse:
         request, "pages/user_link.html", {"person": person, "address": address, "mailed": mailed}
     )
     response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = "no-referrer"
     return response
 
 

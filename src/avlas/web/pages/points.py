@@ -21,6 +21,7 @@ from avlas.reports.latest import latest
 from avlas.reports.virtual_use import newest_of, parts_of
 from avlas.web.consumption_shown import consumption_of
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.pages import list_files
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.meter_edit import MANAGE, POINT_COLUMNS, who
@@ -115,6 +116,8 @@ def points(request: PageRequest) -> HttpResponse:
     found = holding(rows(request, MeteringPoint), POINT_COLUMNS, wanted.words)
     sign = "-" if wanted.descending else ""
     found = found.order_by(*(sign + name for name in SORTS[wanted.sort][1]), "pk")
+    if kind := list_files.asked_kind(request):
+        return list_files.point_file(request, kind, found)
     pages = Pages(found.count(), wanted.page)
     shown = list(found[wanted.offset : wanted.offset + ROWS_PER_PAGE])
     meters: dict[int, list[Installation]] = {}

@@ -60,14 +60,17 @@ def _kept(one: SavedReport) -> Kept:
         KINDS.get(one.kind, one.kind),
         f"{reverse(one.kind)}?{query.urlencode()}" if one.kind in KINDS else "",
         "" if one.kind == "compare" else groups.title(one.utility_id, query.get("group") or groups.ALL),
-        asked_period(query).title,
+        asked_period(query, one.utility.day_borders).title,
     )
 
 
 @page()
 def saved_reports(request: PageRequest) -> HttpResponse:
     """The list."""
-    kept = [_kept(one) for one in rows(request, SavedReport).select_related("created_by").order_by("name")]
+    kept = [
+        _kept(one)
+        for one in rows(request, SavedReport).select_related("created_by", "utility").order_by("name")
+    ]
     return render(request, "pages/saved_reports.html", {"kept": kept})
 
 

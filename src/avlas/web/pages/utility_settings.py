@@ -31,6 +31,7 @@ _CONFIGURE = Permission.SYSTEM_CONFIGURATION
 _TILES = re.compile(r"https?://[A-Za-z0-9{}.-]+(:\d{1,5})?/[^\s\"'<>;,]*")
 _NEW = ("new_language", "new_time_zone")
 _SHOWN = ("energy_unit",)
+_BORDERS = ("day_borders",)
 _SLOTS = ("slot_minutes", "priority_slot_minutes")
 _SIGN_IN = ("second_factor",)
 _KEPT = ("keep_all_months", "keep_daily_years", "keep_telegrams_months")
@@ -65,11 +66,12 @@ class UtilityForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Utility
-        fields = ("name", *_NEW, *_SHOWN, *_SLOTS, *_SIGN_IN, *_KEPT, *_MAP)
+        fields = ("name", *_NEW, *_SHOWN, *_BORDERS, *_SLOTS, *_SIGN_IN, *_KEPT, *_MAP)
         labels = {  # noqa: RUF012
             "name": gettext_lazy("Name"),
             "new_language": gettext_lazy("Language"),
             "energy_unit": gettext_lazy("Energy is shown in"),
+            "day_borders": gettext_lazy("Days and months begin"),
             "second_factor": gettext_lazy("A second factor is required of"),
             "keep_all_months": gettext_lazy("All readings, for how many months"),
             "keep_daily_years": gettext_lazy("One reading a day, for how many years"),
@@ -80,6 +82,10 @@ class UtilityForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {  # noqa: RUF012
             "energy_unit": gettext_lazy(
                 "In charts, tables and consumption reports. A meter's own figures stay as it shows them."
+            ),
+            "day_borders": gettext_lazy(
+                "The Swedish rule for measured values is standard time. In civil time the days on which clocks change "
+                "have 23 or 25 hours. Months that are closed keep the borders they were billed with."
             ),
             "second_factor": gettext_lazy(
                 "An app's code or a passkey. Who has none is led to set one up, and can do nothing else until then."
@@ -143,6 +149,13 @@ _PARTS: Final = (
         _NEW,
     ),
     (gettext_lazy("Units"), "", _SHOWN),
+    (
+        gettext_lazy("Days"),
+        gettext_lazy(
+            "For charts, reports, billing, moving in and out, and new export formats; each says it."
+        ),
+        _BORDERS,
+    ),
     (
         gettext_lazy("How often a reading is kept"),
         gettext_lazy(

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from avlas.decode.registers import BY_CODE
-from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.calc.leakage import loss_share
 from avlas.reports.calc.shown_in import shown_in
 from avlas.reports.water_loss import KINDS, Balance, NightReport, night_report, zone_balance
@@ -82,7 +81,7 @@ def _choice(request: PageRequest) -> _Choice:
         view if view in VIEWS else NIGHT,
         asked_group(request),
         asked_group(request, "supply"),
-        asked_period(request.GET),
+        asked_period(request.GET, request.utility.day_borders),
         asked(request.GET, columns=(), sorts=_SORTS, default="-share"),
         kind if kind in KINDS else "water",
         register if register in NIGHT_REGISTERS else "volume_m3",
@@ -244,7 +243,8 @@ def _balance(choice: _Choice) -> Balance | None:
         return None
     if choice.supply.value == choice.group.value:
         return None
-    return zone_balance(KINDS[choice.kind], supply, consumers, choice.period.start, choice.period.end)
+    period = choice.period
+    return zone_balance(KINDS[choice.kind], supply, consumers, period.start, period.end, zone=period.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ def _unit(choice: _Choice) -> str:
 def _title(balance: Balance, row: int, choice: _Choice) -> str:
     if not balance.by_day:
         return choice.period.title
-    return formats.day(datetime.fromtimestamp(int(balance.starts[row]), STANDARD_TIME).date())
+    return formats.day(datetime.fromtimestamp(int(balance.starts[row]), choice.period.zone).date())
 
 
 def _balance_shown(balance: Balance, choice: _Choice) -> dict[str, Any]:
@@ -358,5 +358,5 @@ def _balance_table(balance: Balance, choice: _Choice) -> ReportTable:
         rows,
         [1, 2, 3, 4, 5],
         [1.4, 1, 1, 1, 1, 1],
-        notes=[_("Days and months begin in standard time (UTC+1) all year.")],
+        notes=[choice.period.days_begin],
     )
