@@ -13,7 +13,7 @@ import signal
 import threading
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIHandler
@@ -24,7 +24,6 @@ from avlas.web import live
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Future
-    from tempfile import SpooledTemporaryFile
     from types import FrameType
 
     from django.http import HttpRequest
@@ -110,7 +109,7 @@ class Handler(ASGIHandler):
             finally:
                 borrowed.give_back()
 
-    async def read_body(self, receive: Any) -> SpooledTemporaryFile[bytes]:
+    async def read_body(self, receive: Any) -> IO[bytes]:
         """Read what is sent, then take a thread: who sends slowly holds none."""
         body = await super().read_body(receive)
         await _borrowed.get().take()
