@@ -471,30 +471,10 @@ def _status_test(utility_id: int, status: str, now: datetime) -> tuple[str, list
     if status == "read":
         return of_states.format("IN", "last_read_at >= %s"), [utility_id, since]
     if status == "missing":
-        return f"m.id IN ({_NOT_READ}{_never_heard()}) AND {_EXPECTED}", [utility_id, since, since]
+        return f"{of_states.format('NOT IN', 'last_read_at >= %s')} AND {_EXPECTED}", [utility_id, since]
     if status == "info":
         return of_states.format("IN", "info_code <> 0"), [utility_id]
     return of_states.format("IN", "state = %s"), [utility_id, int(_BY_STATE[status])]
-
-
-_NOT_READ: Final = (
-    "SELECT s.meter_id FROM meters_meterstate s WHERE s.utility_id = %s AND s.meter_id IS NOT NULL"
-    " AND (s.last_read_at IS NULL OR s.last_read_at < %s)"
-    " AND NOT EXISTS (SELECT 1 FROM meters_meterstate f WHERE f.meter_id = s.meter_id AND f.last_read_at >= %s)"
-)
-
-
-def _never_heard() -> str:
-    """SQL to add to ``_NOT_READ`` where some meter has no state at all."""
-    meters, heard = _row(
-        "SELECT (SELECT count(*) FROM meters_meter), (SELECT count(DISTINCT meter_id) FROM meters_meterstate)"
-    )
-    if meters == heard:
-        return ""
-    return (
-        " UNION ALL SELECT n.id FROM meters_meter n"
-        " WHERE NOT EXISTS (SELECT 1 FROM meters_meterstate s WHERE s.meter_id = n.id)"
-    )
 
 
 def contains(columns: Iterable[str], word: str) -> tuple[str, list[str]]:
