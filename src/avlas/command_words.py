@@ -162,7 +162,9 @@ exempel:
     "list which meters have a key; keys are never shown": (
         "visa vilka mätare som har en nyckel; nycklarna visas aldrig"
     ),
-    "only what was heard from this day on, like 2026-03-01": "bara det som hördes från och med den dagen, som 2026-03-01",
+    "only what was heard from this day on, like 2026-03-01": (
+        "bara det som hördes från och med den dagen, som 2026-03-01"
+    ),
     "short name of the utility (all, when left out)": "energibolagets korta namn (alla, om det utelämnas)",
     "short name of the utility, when there are several": "bolagets kortnamn, när det finns flera",
     "change the master key that all keys are sealed with": (
