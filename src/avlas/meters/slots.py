@@ -259,7 +259,7 @@ def lock_meters(meter_ids: Collection[int]) -> None:
 
 def write_telegrams(kept: Kept, collector_id: int, *, new: bool) -> None:
     """Write raw telegrams. Not ``new``: one that is there for the same meter, slot and class is replaced."""
-    columns = {
+    columns: column_store.Columns = {
         "meter_id": kept.meter,
         "slot_at": kept.slot,
         "class_code": kept.code,
