@@ -39,7 +39,9 @@ def in_order(found: QuerySet[M], order: Sequence[str], wanted: Asked) -> QuerySe
 def page_of(found: QuerySet[M], order: Sequence[str], wanted: Asked) -> list[M]:
     """One page in the order of some columns, read along an index; only its own rows are read whole."""
     ids = list(
-        in_order(found, order, wanted).values_list("pk", flat=True)[wanted.offset : wanted.offset + ROWS_PER_PAGE]
+        in_order(found, order, wanted).values_list("pk", flat=True)[
+            wanted.offset : wanted.offset + ROWS_PER_PAGE
+        ]
     )
     by_id = found.model._default_manager.in_bulk(ids)  # noqa: SLF001  # Django's documented name
     return [by_id[one] for one in ids if one in by_id]
