@@ -148,7 +148,8 @@ def connect(address: str, test_name: str) -> None:
     from avlas.settings import _database
 
     connections.close_all()
-    settings.DATABASES = {"default": _database(address) | {"TEST": {"NAME": test_name}}}
+    # After a test the database is another: no thread may keep its connection over a request.
+    settings.DATABASES = {"default": _database(address) | {"TEST": {"NAME": test_name}, "CONN_MAX_AGE": 0}}
     vars(connections).clear()
     ConnectionHandler.__init__(connections)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from django.db import transaction
+from asgiref.sync import sync_to_async
+from django.db import connections, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -299,3 +302,19 @@ def _nothing_remembered() -> Iterator[None]:
     yield
     for forget in (Directory.forget, formats.forget, layouts.forget):
         forget()
+
+
+@pytest.fixture
+def watcher_ends(transactional_db, monkeypatch) -> Iterator[None]:
+    """What streams leave behind ends before the database is put back: the watcher, the requests' connections."""
+    from avlas.web import live
+
+    monkeypatch.setattr(live, "_STAYS_SECONDS", 0.0)
+    monkeypatch.setattr(live, "_LOOK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(live, "_SESSIONS_EVERY_SECONDS", 0.05)
+    yield
+    asyncio.run(sync_to_async(connections.close_all)())  # in the thread that AsyncClient's requests share
+    until = time.monotonic() + 60
+    while live.WATCHER._thread is not None:
+        assert time.monotonic() < until, "the watcher goes on without listeners"
+        time.sleep(0.02)

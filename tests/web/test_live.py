@@ -21,19 +21,6 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 PATIENCE = 60
 
 
-@pytest.fixture
-def _watcher_ends(transactional_db, monkeypatch):
-    """The watcher's thread ends with its last listener, before the database is put back."""
-    monkeypatch.setattr(live, "_STAYS_SECONDS", 0.0)
-    monkeypatch.setattr(live, "_LOOK_EVERY_SECONDS", 0.05)
-    monkeypatch.setattr(live, "_SESSIONS_EVERY_SECONDS", 0.05)
-    yield
-    until = time.monotonic() + PATIENCE
-    while live.WATCHER._thread is not None:
-        assert time.monotonic() < until, "the watcher goes on without listeners"
-        time.sleep(0.02)
-
-
 def wrote(utility, *meters):
     with transaction.atomic():
         written = Written(utility.pk)
@@ -64,7 +51,7 @@ async def hears(listener, deed, *arguments):
     pytest.fail("nothing was heard")
 
 
-@pytest.mark.usefixtures("_watcher_ends")
+@pytest.mark.usefixtures("watcher_ends")
 def test_readings_wake_those_of_the_utility(north, south):
     mine, other = north.meters[:2]
     wanted = {"readings", f"meter:{mine.pk}"}
@@ -91,7 +78,7 @@ def test_readings_wake_those_of_the_utility(north, south):
     asyncio.run(listen())
 
 
-@pytest.mark.usefixtures("_watcher_ends")
+@pytest.mark.usefixtures("watcher_ends")
 def test_a_slow_reader_is_told_that_it_missed_some(north, monkeypatch):
     monkeypatch.setattr(live, "_ENTRIES_KEPT", 1)
 
@@ -104,7 +91,7 @@ def test_a_slow_reader_is_told_that_it_missed_some(north, monkeypatch):
     asyncio.run(listen())
 
 
-@pytest.mark.usefixtures("_watcher_ends")
+@pytest.mark.usefixtures("watcher_ends")
 def test_jobs_and_receivers_wake_those_of_the_utility(north, south):
     def job_says():
         JobLine.objects.create(run=north.run, at=timezone.now(), attempt=3, text="hello")
@@ -183,7 +170,7 @@ def test_who_may_open_a_stream(north, south, client, sign_in):
     assert signed_in.post("/live/?on=readings").status_code == 405
 
 
-@pytest.mark.usefixtures("_watcher_ends")
+@pytest.mark.usefixtures("watcher_ends")
 def test_the_stream_says_what_is_new_until_the_session_ends(north, monkeypatch):
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.3)
     meter = north.meters[0]
@@ -232,7 +219,7 @@ def test_turns_are_given_at_a_steady_pace():
     assert 0.1 < waits[-1] <= 0.2
 
 
-@pytest.mark.usefixtures("_watcher_ends")
+@pytest.mark.usefixtures("watcher_ends")
 def test_streams_end_with_the_program(north, monkeypatch):
     watcher = live.Watcher()
     monkeypatch.setattr(live, "WATCHER", watcher)

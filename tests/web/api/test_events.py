@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,22 +14,14 @@ from tests.web.api.conftest import program
 from avlas.meters import journal
 from avlas.system import tokens
 from avlas.system.models import ApiToken
-from avlas.web import live
 from avlas.web.api import events
 
 PATIENCE = 60
 
 
 @pytest.fixture
-def _watcher_ends(transactional_db, monkeypatch):
-    monkeypatch.setattr(live, "_STAYS_SECONDS", 0.0)
-    monkeypatch.setattr(live, "_LOOK_EVERY_SECONDS", 0.05)
+def _streams_end(watcher_ends, monkeypatch):
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.2)
-    yield
-    until = time.monotonic() + PATIENCE
-    while live.WATCHER._thread is not None:
-        assert time.monotonic() < until, "the watcher goes on without listeners"
-        time.sleep(0.02)
 
 
 async def in_thread(function, *arguments):
@@ -69,7 +60,7 @@ async def opened(token, **headers):
     return answer
 
 
-@pytest.mark.usefixtures("_watcher_ends")
+@pytest.mark.usefixtures("_streams_end")
 def test_told_as_soon_as_received_and_resumed_without_a_gap(north, south):
     token = program(north, "readings:read").token
     now = datetime.now(UTC)
@@ -95,7 +86,7 @@ def test_told_as_soon_as_received_and_resumed_without_a_gap(north, south):
     assert len({one["id"] for one in [*first, *resumed]}) == 4
 
 
-@pytest.mark.usefixtures("_watcher_ends")
+@pytest.mark.usefixtures("_streams_end")
 def test_a_revoked_token_ends_the_stream(north):
     token = program(north).token
 
