@@ -23,7 +23,7 @@ LOOK: Final[dict[str, set[str]]] = {
         "second_factor_codes", "passkey_add", "passkey_edit", "passkey_remove", "settings", "help", "help_page",
     },
     "data_access": {
-        "home", "live", "priority_meters", "meters", "meters_export", "meters_act", "meter_stock", "meter_revisions", "meter", "meter_readings",
+        "home", "live", "priority_meters", "meters", "meters_export", "meters_act", "meter_stock", "meter_stock_act", "meter_revisions", "meter", "meter_readings",
         "meter_telegrams", "meter_telegram", "meter_case", "map", "map_meters", "map_listed", "map_lines", "map_heard",
         "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
         "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
@@ -64,6 +64,7 @@ CHANGE: Final[dict[str, set[str]]] = {
     SIGNED_IN: LOOK[SIGNED_IN] - {"second_factor", "help", "help_page"},
     "data_access": {
         "meters_act",
+        "meter_stock_act",
         "explain",
         "export_make",
         "notification_add",

@@ -96,6 +96,7 @@ urlpatterns = [
     path("meters/priority/", priority_meters.priority_meters, name="priority_meters"),
     path("meters/add/", meter_edit.add, name="meter_add"),
     path("meters/stock/", meter_stock.stock, name="meter_stock"),
+    path("meters/stock/act/", meter_stock.act, name="meter_stock_act"),
     path("meters/revision/", meter_stock.revisions, name="meter_revisions"),
     path("meters/revision/periods/", meter_stock.periods, name="revision_periods"),
     path("meters/<int:pk>/", meter.meter, name="meter"),

@@ -1,4 +1,4 @@
-"""The lists of metering points, customers and meters in stock as files: all rows that fit the search, in its order."""
+"""The lists of metering points and customers as files: all rows that fit the search, in its order."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext as _
 
-from avlas.meters.models import Customer, Installation, Meter, MeteringPoint, Occupancy
-from avlas.web import formats, words
+from avlas.meters.models import Customer, Installation, MeteringPoint, Occupancy
 from avlas.web.table_files import FILE_KINDS, table_file
 
 if TYPE_CHECKING:
@@ -81,28 +80,3 @@ def customer_file(request: PageRequest, kind: str, found: QuerySet[Customer]) ->
         _("Customer number"), _("Name"), _("E-mail"), _("Phone"), _("Metering points now"), _("Addresses"),
     ]  # fmt: skip
     return table_file(request, kind, _("customers"), headings, lines())
-
-
-def stock_file(request: PageRequest, kind: str, found: QuerySet[Meter]) -> HttpResponse:
-    """Meters in stock with what they are and where they sat last."""
-
-    def lines() -> Iterator[list[Cell]]:
-        for ids in _pieces(list(found.values_list("pk", flat=True))):
-            meters = Meter.objects.in_bulk(ids)
-            last = {one.meter_id: one for one in
-                    Installation.objects.filter(meter__in=ids).select_related("point").order_by("to_at")}  # fmt: skip
-            for pk in ids:
-                if meter := meters.get(pk):
-                    was = last.get(pk)
-                    until = was.to_at if was else None
-                    yield [
-                        meter.manufacturer, meter.serial, meter.model, words.medium(meter.medium), meter.qp_m3h,
-                        meter.manufactured_year, str(was.point) if was else "",
-                        formats.local(until).date() if until else None,
-                    ]  # fmt: skip
-
-    headings = [
-        _("Maker"), _("Serial number"), _("Meter type"), _("Medium"), "qp (m³/h)", _("Year of manufacture"),
-        _("Was installed at"), _("until"),
-    ]  # fmt: skip
-    return table_file(request, kind, _("meters-in-stock"), headings, lines())
