@@ -94,7 +94,8 @@ def measure(rows: int, *, undo: bool) -> None:
         one.refresh_from_db()
         print(
             f"{what:8} {seconds:7.1f} s  {work_seconds:7.1f} s of processor time,"
-            f" longest transaction {max(held):.2f} s, then {one.status}"
+            f" longest transaction {max(held):.2f} s, then {one.status}",
+            flush=True,
         )
         if status != "undo":
             took, worked, longest = took + seconds, worked + work_seconds, max(longest, *held)

@@ -11,7 +11,7 @@ from avlas.meters.models import Kind, Quality
 from avlas.meters.slots import READING_KEY
 from avlas.reports.consumption import consumption, spans_of_meter
 from avlas.system.models import Utility
-from avlas.transfer.exports import catalogue
+from avlas.transfer.exports import catalogue, rows
 from avlas.transfer.exports.layout import STANDARD, Column, Layout
 
 pytestmark = pytest.mark.django_db
@@ -100,3 +100,15 @@ def test_means_are_offered_for_momentary_values_alone():
     for unit in ("own", STANDARD):
         (column,) = Layout(columns=(Column("power_kw.mean", unit=unit),)).columns
         assert catalogue.heading(column).endswith("(kW)")
+
+
+def test_a_long_export_is_the_same_in_smaller_blocks(utility, meter, monkeypatch):
+    other = make_meter(utility, "2")
+    install(other, START + 3 * DAY)
+    for day in range(2, 6):
+        store(other, START + day * DAY, t1=50.0 + day, energy=2000.0 + day)
+    of = template(utility, "serial", *CODES, "energy_heat_kwh.end", interval="day", only_network=False)
+    whole = lines(of)
+    monkeypatch.setattr(rows, "_ROWS", 1)
+    assert lines(of) == whole
+    assert {line.partition(";")[0] for line in whole} == {"1", "2"}

@@ -152,12 +152,15 @@ def test_order(town, sort, down, order):
     assert sorted(got) == list("123456")
 
 
+@pytest.mark.parametrize("counted_from", [1, 2000])
 @pytest.mark.parametrize("down", [False, True])
-def test_pages_from_either_end_are_the_whole_list(town, monkeypatch, down):
+def test_pages_from_either_end_are_the_whole_list(town, monkeypatch, down, counted_from):
     """What is walked from the nearer end, page by page, is the list that sorting everything gives."""
     monkeypatch.setattr(meter_search, "ROWS_PER_PAGE", 2)
     monkeypatch.setattr(listing, "ROWS_PER_PAGE", 2)
     monkeypatch.setattr(meter_search, "_SORTED_AT_MOST", 0)
+    monkeypatch.setattr(meter_search, "_COUNTED_FROM", counted_from)
+    monkeypatch.setattr(meter_search, "_WALKED_AT_ONCE", 2)
     customer = Customer.objects.create(utility=town, number="K-9", name="zeta")
     for number, address in enumerate(["Backen 10", "Backen 9 B", "Åsgatan 12"]):
         place(town, f"2000000{number}", address=address, read_hours_ago=number)

@@ -217,11 +217,12 @@ def settle(road: str, identifiers: Collection[str]) -> None:
     times: dict[str, int] = {}
     for identifier, contested in found.values_list("identifier", "contested"):
         times[identifier] = times.get(identifier, 0) + 1 + contested
+    doubtful = [identifier for identifier, count in times.items() if count > 1]
+    if not doubtful:
+        return
     claims: dict[str, list[MeterAddress]] = {}
     for row in (
-        MeterAddress.objects.filter(
-            road=road, identifier__in=[one for one, count in times.items() if count > 1], to_at=None
-        )
+        MeterAddress.objects.filter(road=road, identifier__in=doubtful, to_at=None)
         .select_related("utility", "meter")
         .order_by("pk")
     ):

@@ -40,7 +40,7 @@ def insert(
     if not count:
         return []
     ids = _ids(model, count)
-    given: column_store.Columns = {}
+    given: dict[str, list[Any]] = {}
     for field in _fields(model).values():
         if field.primary_key:
             given[field.column] = ids
@@ -49,8 +49,16 @@ def insert(
         else:
             value = alike[field.attname] if alike and field.attname in alike else usual(model, field.attname)
             given[field.column] = _prepared(field, [value]) * count
-    with connection.wrap_database_errors:  # PostgreSQL's COPY is none of Django's own calls
-        column_store.insert(connection, table(model), given)
+    listed, rows = ", ".join(given), zip(*given.values(), strict=True)
+    # PostgreSQL's COPY is none of Django's own calls: its errors become Django's here
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {table(model)} ({listed}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            marks = ", ".join(["%s"] * len(given))
+            cursor.executemany(f"INSERT INTO {table(model)} ({listed}) VALUES ({marks})", list(rows))
     return ids
 
 

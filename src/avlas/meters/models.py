@@ -14,7 +14,8 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from avlas.decode.registers import CODES
-from avlas.meters.reading_order import AddressInOrder, InOrder
+from avlas.meters.reading_order import AddressInOrder, InOrder, Kept
+from avlas.meters.search_text import SearchText
 from avlas.meters.utc_seconds import UtcSecondsField
 from avlas.system.models import User, Utility
 
@@ -105,12 +106,18 @@ class Customer(models.Model):
     name = models.CharField(max_length=200, blank=True)
     email = models.EmailField(blank=True)
     phone = models.CharField(max_length=40, blank=True)
+    name_order = models.GeneratedField(
+        expression=InOrder("name"), output_field=models.TextField(), db_persist=True
+    )
+    search_text = models.GeneratedField(
+        expression=SearchText("name", "number"), output_field=models.TextField(), db_persist=True
+    )
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["utility", "number"], name="customer_number")
         ]
-        indexes: ClassVar = [models.Index("utility", InOrder("name"), name="customer_by_name")]
+        indexes: ClassVar = [models.Index("utility", Kept("name_order"), "id", name="customer_by_name")]
 
     def __str__(self) -> str:
         return f"{self.number} {self.name}".strip()
@@ -133,13 +140,31 @@ class MeteringPoint(models.Model):
     key_place = models.CharField(max_length=120, blank=True)
     contact = models.CharField(max_length=200, blank=True)
     warning = models.CharField(max_length=300, blank=True)
+    address_order = models.GeneratedField(
+        expression=AddressInOrder("address"), output_field=models.TextField(), db_persist=True
+    )
+    city_order = models.GeneratedField(
+        expression=InOrder("city"), output_field=models.TextField(), db_persist=True
+    )
+    district_order = models.GeneratedField(
+        expression=InOrder("district"), output_field=models.TextField(), db_persist=True
+    )
+    search_text = models.GeneratedField(
+        expression=SearchText("address", "postal_code", "city", "facility_id"),
+        output_field=models.TextField(),
+        db_persist=True,
+    )
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["utility", "facility_id"], name="point_facility")
         ]
         indexes: ClassVar = [
-            models.Index("utility", AddressInOrder("address"), name="point_by_address"),
+            models.Index("utility", Kept("address_order"), "id", name="point_by_address"),
+            models.Index("utility", Kept("city_order"), Kept("address_order"), "id", name="point_by_city"),
+            models.Index(
+                "utility", Kept("district_order"), Kept("address_order"), "id", name="point_by_district"
+            ),
             models.Index(fields=["utility", "postal_code"], name="point_by_postal_code"),
         ]
 
@@ -150,8 +175,8 @@ class MeteringPoint(models.Model):
 class Occupancy(models.Model):
     """Which customer has a point from when to when (UTC; ``to_at`` null: still there)."""
 
-    point = models.ForeignKey(MeteringPoint, models.CASCADE, related_name="occupancies")
-    customer = models.ForeignKey(Customer, models.CASCADE, related_name="occupancies")
+    point = models.ForeignKey(MeteringPoint, models.CASCADE, db_index=False, related_name="occupancies")
+    customer = models.ForeignKey(Customer, models.CASCADE, db_index=False, related_name="occupancies")
     from_at = models.DateTimeField()
     to_at = models.DateTimeField(null=True, blank=True)
 
@@ -201,6 +226,11 @@ class Meter(models.Model):
         null=True, blank=True
     )  # out of use for good: neither installed nor in stock
     created_at = models.DateTimeField(auto_now_add=True)
+    search_text = models.GeneratedField(
+        expression=SearchText("serial", "model", "manufacturer"),
+        output_field=models.TextField(),
+        db_persist=True,
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -209,7 +239,7 @@ class Meter(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["utility", "serial"], name="meter_by_serial"),
             models.Index(fields=["utility", "model"], name="meter_by_model"),
-            models.Index(fields=["utility"], condition=Q(slot_seconds=300), name="meter_priority"),
+            models.Index(fields=["utility", "id"], condition=Q(slot_seconds__lt=1800), name="meter_priority"),
             models.Index(fields=["utility"], condition=Q(retired_at__isnull=False), name="meter_retired"),
         ]
 
@@ -245,8 +275,8 @@ class Installation(models.Model):
     MAIN, SUB, CONTROL = "main", "sub", "control"
     ROLES: ClassVar = [(MAIN, _("main meter")), (SUB, _("sub-meter")), (CONTROL, _("control meter"))]
 
-    point = models.ForeignKey(MeteringPoint, models.CASCADE, related_name="installations")
-    meter = models.ForeignKey(Meter, models.CASCADE, related_name="installations")
+    point = models.ForeignKey(MeteringPoint, models.CASCADE, db_index=False, related_name="installations")
+    meter = models.ForeignKey(Meter, models.CASCADE, db_index=False, related_name="installations")
     role = models.CharField(max_length=10, choices=ROLES, default=MAIN)
     from_at = models.DateTimeField()
     to_at = models.DateTimeField(null=True, blank=True)

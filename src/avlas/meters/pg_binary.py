@@ -69,7 +69,8 @@ def _cells(columns: Mapping[str, Column], before: int | None = None) -> tuple[by
     layout: list[tuple[str, str]] = [] if before is None else [("before", ">i2")]
     for number, (values, _) in enumerate(plain):
         layout += [(f"length {number}", ">i4"), (f"value {number}", values.dtype.str)]
-    rows = np.empty(len(plain[0][0]), layout)
+    kind = np.dtype(layout)
+    rows = np.empty(len(plain[0][0]), kind)
     if before is not None:
         rows["before"] = before
     sent, has_null = None, False
@@ -80,14 +81,13 @@ def _cells(columns: Mapping[str, Column], before: int | None = None) -> tuple[by
             continue
         if sent is None:
             sent = np.ones((len(rows), rows.itemsize), bool)
-        fields = rows.dtype.fields
-        assert fields is not None
-        at = fields[f"value {number}"][1]
+        assert kind.fields is not None
+        at = kind.fields[f"value {number}"][1]
         sent[:, at : at + size] = np.arange(size) < length[:, None]
         has_null |= bool((length < 0).any())
-    return rows.tobytes() if sent is None else rows.view(np.uint8).reshape(sent.shape)[
-        sent
-    ].tobytes(), has_null
+    if sent is None:
+        return rows.tobytes(), has_null
+    return rows.view(np.uint8).reshape(sent.shape)[sent].tobytes(), has_null
 
 
 def _plain(name: str, column: Column) -> tuple[np.ndarray, np.ndarray]:

@@ -107,7 +107,10 @@ def applied_migrations(database: BaseDatabaseWrapper = connection) -> list[tuple
 
 
 def describe(database: BaseDatabaseWrapper = connection) -> list[Table]:
-    """Every table as the applied migrations left it, by name. Raises UnknownColumn for what can't be carried."""
+    """Every table as the applied migrations left it, by name, without columns that the database works out itself.
+
+    Raises UnknownColumn for what can't be carried.
+    """
     loader = MigrationLoader(database)
     nodes = [node for node in loader.applied_migrations if node in loader.graph.nodes]
     models = loader.project_state(nodes).apps.get_models(include_auto_created=True) if nodes else []
@@ -118,11 +121,16 @@ def describe(database: BaseDatabaseWrapper = connection) -> list[Table]:
             name = options.db_table
             if name in LEFT_OUT or name not in there:
                 continue
+            generated = {field.column for field in options.local_concrete_fields if field.generated}
             kinds = {
-                field.column: _kind(name, field) for field in options.local_concrete_fields if field.column
+                field.column: _kind(name, field)
+                for field in options.local_concrete_fields
+                if field.column and field.column not in generated
             }
             for info in database.introspection.get_table_description(cursor, name):
-                if info.name not in kinds:  # Django forgets references of tables that it doesn't manage
+                if (
+                    info.name not in kinds and info.name not in generated
+                ):  # Django forgets references of tables that it doesn't manage
                     kinds[info.name] = _known(
                         name, info.name, str(database.introspection.get_field_type(info.type_code, info))
                     )

@@ -81,7 +81,12 @@ def _take_own(found: Counters, moments: Moments, registers: Sequence[str], stamp
     found.quality[late[row]] |= own.quality[row]
 
 
-def _counters_at(moments: Moments, registers: Sequence[str]) -> Counters:
+def measured_at(moments: Moments, registers: Sequence[str]) -> Counters:
+    """Give ``registers`` where they were read at the moment itself: nothing is interpolated, or held from before."""
+    return _counters_at(moments, registers, beside=False)
+
+
+def _counters_at(moments: Moments, registers: Sequence[str], *, beside: bool = True) -> Counters:
     count = len(moments.meter_id)
     if not count:
         empty = np.zeros((0, len(registers)))
@@ -89,7 +94,7 @@ def _counters_at(moments: Moments, registers: Sequence[str]) -> Counters:
         return Counters(empty, empty.astype(np.int8), whole, whole, np.zeros(0, np.int64))
     near = _rows(_AT_ONCE[connection.vendor], np.arange(count), moments, registers)
     found = _choose(moments, near, len(registers))
-    lacking = np.flatnonzero(_lacking(found, near, count))
+    lacking = np.flatnonzero(_lacking(found, near, count)) if beside else np.zeros(0, np.int64)
     if lacking.size:
         more = _rows(_NEIGHBOURING[connection.vendor], lacking, moments, registers)
         found = _choose(moments, near.joined(more), len(registers))

@@ -11,7 +11,7 @@ import numpy as np
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.calc.leakage import NIGHT_HOURS, NightFlow, loss_share, night_flow
 from avlas.reports.calc.value_at import INTERPOLATED
-from avlas.reports.counters import EXACTLY, Moments, counters_at
+from avlas.reports.counters import EXACTLY, Moments, measured_at
 from avlas.reports.period_use import Members, PeriodUse, day_borders, period_use, used
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def night_report(
         np.tile(hours, len(meters)),
         np.full(len(meters) * len(hours), EXACTLY, np.int8),
     )
-    values = counters_at(wanted, (register,))
+    values = measured_at(wanted, (register,))
     measured = np.where(values.how[:, 0] == INTERPOLATED, np.nan, values.value[:, 0])
     counters = measured.reshape(len(meters), len(looked), len(NIGHT_HOURS))
     flow = night_flow(counters, found.used.step[register][mine])

@@ -30,15 +30,17 @@ _OCCUPIED = (
     f"{_INSTALLED} LEFT JOIN meters_occupancy o ON o.point_id = i.point_id AND o.to_at IS NULL"
     " LEFT JOIN meters_customer k ON k.id = o.customer_id"
 )
+_FIRST = "(SELECT 1 FROM {} x WHERE x.meter_id = m.id{} LIMIT 1)"
 _EXPECTED = (
-    "(EXISTS (SELECT 1 FROM meters_installation x WHERE x.meter_id = m.id AND x.to_at IS NULL)"
-    " OR (NOT EXISTS (SELECT 1 FROM meters_installation x WHERE x.meter_id = m.id)"
-    " AND EXISTS (SELECT 1 FROM meters_meterstate x WHERE x.meter_id = m.id)))"
-    " AND NOT EXISTS (SELECT 1 FROM meters_pulseinput x WHERE x.meter_id = m.id AND x.to_at IS NULL)"
+    f"({_FIRST.format('meters_installation', ' AND x.to_at IS NULL')} IS NOT NULL"
+    f" OR ({_FIRST.format('meters_installation', '')} IS NULL"
+    f" AND {_FIRST.format('meters_meterstate', '')} IS NOT NULL))"
+    " AND m.id NOT IN (SELECT x.meter_id FROM meters_pulseinput x WHERE x.meter_id IS NOT NULL AND x.to_at IS NULL)"
 )
 """A meter that ought to be heard: installed now, or heard although nobody has said where it is installed.
 
-One that another meter's pulse input counts for says nothing itself."""
+One that another meter's pulse input counts for says nothing itself. Few meters are asked this: for EXISTS PostgreSQL
+would read the whole tables beforehand."""
 _OF_STATES = "(SELECT max(s.{}) FROM meters_meterstate s WHERE s.meter_id = m.id)"
 
 _AT_CUSTOMER = (
@@ -53,52 +55,48 @@ _AT_POINT = (
     " WHERE p.utility_id = %s AND ({test})"
 )
 _ITSELF = "SELECT m.id FROM meters_meter m WHERE m.utility_id = %s AND ({test})"
-_OF_METER: Final = {
-    _ITSELF: "{test}",
-    _AT_POINT: (
-        "EXISTS (SELECT 1 FROM meters_installation i JOIN meters_meteringpoint p ON p.id = i.point_id"
-        " WHERE i.meter_id = m.id AND i.to_at IS NULL AND ({test}))"
-    ),
-    _AT_CUSTOMER: (
-        "EXISTS (SELECT 1 FROM meters_installation i"
-        " JOIN meters_occupancy o ON o.point_id = i.point_id AND o.to_at IS NULL"
-        " JOIN meters_customer k ON k.id = o.customer_id"
-        " WHERE i.meter_id = m.id AND i.to_at IS NULL AND ({test}))"
-    ),
-}
-"""The same three places, asked of one meter ``m``."""
+_AROUND = (
+    f"meters_meter m {_PLACED} LEFT JOIN meters_occupancy o ON o.point_id = i.point_id AND o.to_at IS NULL"
+    " LEFT JOIN meters_customer k ON k.id = o.customer_id"
+)
+"""A meter with the same three places."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """How the list is ordered by a variable.
 
-    ``walk`` is one of _WALKS when the list of all meters can be had by walking along an index of ``key``.
+    ``walk`` is one of _WALKS when the list of all meters can be had by walking along an index of ``columns``.
     """
 
     joins: str
-    key: str  # SQL
-    in_order: Callable[[str], str] = str  # SQL to order by, of ``key``
+    columns: tuple[str, ...]  # SQL
     walk: str = ""
+    in_order: Callable[[str], str] = str  # SQL to order by, of a column
+
+    @property
+    def keys(self) -> list[str]:
+        """SQL to order by."""
+        return [self.in_order(column) for column in self.columns]
 
 
 SORTS: Final[dict[str, Order]] = {
-    "customer": Order(_OCCUPIED, "k.name", reading_order.text, "customers"),
-    "customer_number": Order(_OCCUPIED, "k.number", walk="customers"),
-    "facility_id": Order(_PLACED, "p.facility_id", walk="points"),
-    "address": Order(_PLACED, "p.address", reading_order.address, "points"),
-    "postal_code": Order(_PLACED, "p.postal_code", walk="points"),
-    "city": Order(_PLACED, "p.city", reading_order.text),
-    "district": Order(_PLACED, "p.district", reading_order.text),
-    "installed": Order(_INSTALLED, "i.from_at"),
-    "type": Order("", "m.model", walk="meters"),
-    "manufacturer": Order("", "m.manufacturer"),
-    "serial": Order("", "m.serial", walk="meters"),
-    "medium": Order("", "m.medium"),
-    "interval": Order("", "m.slot_seconds"),
-    "created": Order("", "m.created_at"),
-    "latest": Order("", _OF_STATES.format("last_read_at"), walk="last_read_at"),
-    "last_heard": Order("", _OF_STATES.format("last_heard_at"), walk="last_heard_at"),
+    "customer": Order(_OCCUPIED, ("k.name_order",), "customers", reading_order.kept),
+    "customer_number": Order(_OCCUPIED, ("k.number",), "customers"),
+    "facility_id": Order(_PLACED, ("p.facility_id",), "points"),
+    "address": Order(_PLACED, ("p.address_order",), "points", reading_order.kept),
+    "postal_code": Order(_PLACED, ("p.postal_code",), "points"),
+    "city": Order(_PLACED, ("p.city_order", "p.address_order"), "points", reading_order.kept),
+    "district": Order(_PLACED, ("p.district_order", "p.address_order"), "points", reading_order.kept),
+    "installed": Order(_INSTALLED, ("i.from_at",)),
+    "type": Order("", ("m.model",), "meters"),
+    "manufacturer": Order("", ("m.manufacturer",)),
+    "serial": Order("", ("m.serial",), "meters"),
+    "medium": Order("", ("m.medium",)),
+    "interval": Order("", ("m.slot_seconds",)),
+    "created": Order("", ("m.created_at",)),
+    "latest": Order("", (_OF_STATES.format("last_read_at"),), "last_read_at"),
+    "last_heard": Order("", (_OF_STATES.format("last_heard_at"),), "last_heard_at"),
 }
 
 
@@ -106,37 +104,54 @@ SORTS: Final[dict[str, Order]] = {
 class Walk:
     """Meters met along an index, and the test that finds those which are not met so and come last."""
 
-    rows: str  # SQL after FROM up to its tests; one %s: the utility
-    meter: str  # the meter's number in it
-    ties: tuple[str, ...]  # what decides among equal keys
+    table: str  # what the index belongs to, and the name it goes by
+    joins: str  # from there to the meters
+    meter: str  # the meter's number
+    ties: tuple[str, ...]  # what decides among equal keys, the table's own number first
     others: str
+
+    @property
+    def rows(self) -> str:
+        """SQL after FROM up to its tests; one %s: the utility."""
+        alias = self.table.split()[1]
+        joins = self.joins.format(along=_ALONG[connection.vendor])
+        return f"{self.table} {joins} WHERE {alias}.utility_id = %s"
 
 
 _WALKS: Final = {
     "points": Walk(
-        "meters_meteringpoint p {along} JOIN meters_installation i ON i.point_id = p.id AND i.to_at IS NULL"
-        " WHERE p.utility_id = %s",
+        "meters_meteringpoint p",
+        "{along} JOIN meters_installation i ON i.point_id = p.id AND i.to_at IS NULL",
         "i.meter_id",
         ("p.id", "i.meter_id"),
         "NOT EXISTS (SELECT 1 FROM meters_installation i WHERE i.meter_id = m.id AND i.to_at IS NULL)",
     ),
     "customers": Walk(
-        "meters_customer k {along} JOIN meters_occupancy o ON o.customer_id = k.id AND o.to_at IS NULL"
-        " {along} JOIN meters_installation i ON i.point_id = o.point_id AND i.to_at IS NULL WHERE k.utility_id = %s",
+        "meters_customer k",
+        "{along} JOIN meters_occupancy o ON o.customer_id = k.id AND o.to_at IS NULL"
+        " {along} JOIN meters_installation i ON i.point_id = o.point_id AND i.to_at IS NULL",
         "i.meter_id",
-        ("k.id", "o.point_id", "i.meter_id"),
+        ("k.id", "o.point_id", "o.id", "i.meter_id"),  # o.id: SQLite sees then that nothing is left to sort
         "NOT EXISTS (SELECT 1 FROM meters_installation i"
         " JOIN meters_occupancy o ON o.point_id = i.point_id AND o.to_at IS NULL"
         " WHERE i.meter_id = m.id AND i.to_at IS NULL)",
     ),
-    "meters": Walk("meters_meter m WHERE m.utility_id = %s", "m.id", ("m.id",), "1 = 0"),
+    "meters": Walk("meters_meter m", "", "m.id", ("m.id",), "1 = 0"),
 }
-_SORTED_AT_MOST: Final = 3000  # meters that fit a search: more are picked out on the walk
+_SORTED_AT_MOST: Final = 10_000  # meters that fit a search: more are picked out on the walk
 _WALKED_AT_ONCE: Final = 1000
+_COUNTED_FROM: Final = 2000
+"""Rows before a page from which on they are counted as a whole, not met one by one: PostgreSQL is quicker at that."""
 _ALONG: Final = {
     "sqlite": "CROSS",
     "postgresql": "",
 }  # SQLite then keeps the order in which the tables are named
+_IN_ALL: Final = {
+    _AT_CUSTOMER: ("k.search_text",),
+    _AT_POINT: ("p.search_text",),
+    _ITSELF: ("m.search_text",),
+}
+"""Where all that is compared stands in one column."""
 SEARCHED: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "customer": (_AT_CUSTOMER, ("k.name",)),
     "address": (_AT_POINT, ("p.address", "p.city")),
@@ -224,10 +239,13 @@ def _picked(utility_id: int, search: Asked, among: set[int]) -> list[int]:
     met, keys, _others = _on_the_walk(search, direction, "LAST")
     end = search.offset + ROWS_PER_PAGE
     found: list[int] = []
-    with connection.cursor() as cursor:
-        cursor.execute(f"{met} ORDER BY {keys}", [utility_id])
-        while len(found) < end and (rows := cursor.fetchmany(_WALKED_AT_ONCE)):
-            found += [row[0] for row in rows if row[0] in among]
+    begin, asked_for = 0, _WALKED_AT_ONCE
+    while len(found) < end:  # in growing steps: for a few rows PostgreSQL walks, for all it would sort
+        rows = _column(f"{met} ORDER BY {keys} LIMIT %s OFFSET %s", utility_id, asked_for, begin)
+        found += [one for one in rows if one in among]
+        if len(rows) < asked_for:
+            break
+        begin, asked_for = begin + asked_for, asked_for * 8
     if len(found) < end:
         found += sorted(among.difference(found), reverse=search.descending)
     return found[search.offset : end]
@@ -246,7 +264,6 @@ def _walked(utility_id: int, search: Asked, total: int) -> list[int]:
         begin, end = total - end, total - begin
     direction = "DESC" if search.descending != backwards else "ASC"
     met, keys, others = _on_the_walk(search, direction, "FIRST" if backwards else "LAST")
-    met_in_order = f"{met} ORDER BY {keys} LIMIT %s OFFSET %s"
     others_in_order = (
         f"SELECT m.id FROM meters_meter m WHERE m.utility_id = %s AND {others}"
         f" ORDER BY m.id {direction} LIMIT %s OFFSET %s"
@@ -255,10 +272,12 @@ def _walked(utility_id: int, search: Asked, total: int) -> list[int]:
         last = _column(others_in_order, utility_id, end, 0)
         ids = last[begin:]
         if len(last) < end:
-            ids += _column(met_in_order, utility_id, end - begin - len(ids), max(0, begin - len(last)))
+            ids += _met(
+                utility_id, search, direction, met, keys, max(0, begin - len(last)), end - begin - len(ids)
+            )
         ids.reverse()
     else:
-        ids = _column(met_in_order, utility_id, end - begin, begin)
+        ids = _met(utility_id, search, direction, met, keys, begin, end - begin)
         if len(ids) < end - begin:
             before = 0 if ids else begin - _value(f"SELECT count(*) FROM ({met}) c", utility_id)
             ids += _column(others_in_order, utility_id, end - begin - len(ids), before)
@@ -266,24 +285,72 @@ def _walked(utility_id: int, search: Asked, total: int) -> list[int]:
     return [one for one in ids if one in own]
 
 
+def _met(
+    utility_id: int, search: Asked, direction: str, met: str, keys: str, begin: int, count: int
+) -> list[int]:
+    """Some of the meters ``met`` on the walk in the order of ``keys``, after ``begin`` others."""
+    order = SORTS[search.sort]
+    if begin < _COUNTED_FROM or order.walk not in ("points", "customers"):
+        return _column(f"{met} ORDER BY {keys} LIMIT %s OFFSET %s", utility_id, count, begin)
+    # Most have one meter each: the row that stands at this place is near. How many are met before it?
+    walk = _WALKS[order.walk]
+    alias, number = walk.table.split()[1], walk.ties[0]
+    place = [*order.keys, number]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(order.columns)}, {number} FROM {walk.table} WHERE {alias}.utility_id = %s"
+            f" ORDER BY {', '.join(f'{one} {direction}' for one in place)} LIMIT 1 OFFSET %s",
+            [utility_id, begin],
+        )
+        near = cursor.fetchone()
+    if near is None:
+        return _column(f"{met} ORDER BY {keys} LIMIT %s OFFSET %s", utility_id, count, begin)
+    marks = ", ".join(["%s"] * len(place))
+    before, after = (
+        f"({', '.join(place)}) {than} ({marks})"
+        for than in (("<", ">=") if direction == "ASC" else (">", "<="))
+    )
+    there = _value(f"SELECT count(*) FROM {walk.rows} AND {before}", utility_id, *near)
+    ids: list[int] = []
+    if begin < there:
+        back = "DESC" if direction == "ASC" else "ASC"
+        keys_back = _on_the_walk(search, back, "")[1]
+        end = min(begin + count, there)
+        ids = _column(
+            f"{met} AND {before} ORDER BY {keys_back} LIMIT %s OFFSET %s",
+            utility_id, *near, end - begin, there - end,
+        )[::-1]  # fmt: skip
+    if len(ids) < count:
+        ids += _column(
+            f"{met} AND {after} ORDER BY {keys} LIMIT %s OFFSET %s",
+            utility_id, *near, count - len(ids), max(0, begin - there),
+        )  # fmt: skip
+    return ids
+
+
 def _on_the_walk(search: Asked, direction: str, nulls: str) -> tuple[str, str, str]:
     """SQL that meets meters (one %s: the utility), what it is ordered by, and the test of those that it never meets."""
     order = SORTS[search.sort]
     if order.walk in _WALKS:
         walk = _WALKS[order.walk]
-        met = f"SELECT {walk.meter} FROM {walk.rows.format(along=_ALONG[connection.vendor])}"
-        keys = [f"{order.in_order(order.key)} {direction}", *(f"{tie} {direction}" for tie in walk.ties)]
-        return met, ", ".join(keys), walk.others
+        met = f"SELECT {walk.meter} FROM {walk.rows}"
+        keys = ", ".join(f"{key} {direction}" for key in (*order.keys, *walk.ties))
+        return met, keys, walk.others
     # what changes with every telegram has no index: one look at each state, each meter once
-    met = (
-        "SELECT s.meter_id FROM meters_meterstate s"
-        " WHERE s.utility_id = %s AND s.meter_id IS NOT NULL GROUP BY s.meter_id"
-    )
+    met = "SELECT s.meter_id FROM meters_meterstate s WHERE s.utility_id = %s AND s.meter_id IS NOT NULL"
+    newest = f"s.{order.walk}"
+    if not _each_heard_at_one_address():
+        met, newest = f"{met} GROUP BY s.meter_id", f"max({newest})"
     return (
         met,
-        f"max(s.{order.walk}) {direction} NULLS {nulls}, s.meter_id {direction}",
+        f"{newest} {direction} NULLS {nulls}, s.meter_id {direction}",
         "NOT EXISTS (SELECT 1 FROM meters_meterstate s WHERE s.meter_id = m.id)",
     )
+
+
+def _each_heard_at_one_address() -> bool:
+    """Whether no meter of the installation has more than one state: asked of all, an index answers."""
+    return bool(_row("SELECT count(meter_id) = count(DISTINCT meter_id) FROM meters_meterstate")[0])
 
 
 def _column(statement: str, *parameters: Any) -> list[int]:
@@ -295,9 +362,14 @@ def _column(statement: str, *parameters: Any) -> list[int]:
 
 def _value(statement: str, *parameters: Any) -> int:
     """The one number that a statement gives."""
+    return int(_row(statement, *parameters)[0])
+
+
+def _row(statement: str, *parameters: Any) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return int(cursor.fetchone()[0])
+        found: tuple[Any, ...] = cursor.fetchone()
+    return found
 
 
 def all_ids(utility_id: int, what: Wanted, now: datetime) -> list[int]:
@@ -325,7 +397,7 @@ def _from(search: Asked) -> str:
 def _order(search: Asked) -> str:
     order = SORTS[search.sort]
     direction = "DESC" if search.descending else "ASC"
-    return f"{order.in_order(order.key)} {direction} NULLS LAST, m.id {direction}"
+    return ", ".join([*(f"{key} {direction} NULLS LAST" for key in order.keys), f"m.id {direction}"])
 
 
 def _where(utility_id: int, what: Wanted, now: datetime) -> tuple[str, list[Any]]:
@@ -333,10 +405,10 @@ def _where(utility_id: int, what: Wanted, now: datetime) -> tuple[str, list[Any]
     longest, *more = sorted(what.search.words, key=len, reverse=True) or [""]
     if longest:
         test, values = _word_test(utility_id, longest, what.search.column)
-        tests.append(test)
-        parameters += values
-    for word in more:
-        test, values = _also_test(word, what.search.column)
+        if more:
+            also, patterns = _also_test(more, what.search.column)
+            test = f"m.id IN (SELECT m.id FROM {_AROUND} WHERE {test} AND {also})"
+            values += patterns
         tests.append(test)
         parameters += values
     if what.medium:
@@ -365,20 +437,23 @@ def _word_test(utility_id: int, word: str, column: str) -> tuple[str, list[Any]]
     return f"m.id IN ({' UNION ALL '.join(found)})", values
 
 
-def _also_test(word: str, column: str) -> tuple[str, list[Any]]:
-    """As ``_word_test``, for one of the few meters that fit the rest: SQL that looks at its own rows alone."""
-    found, values = [], []  # type: tuple[list[str], list[Any]]
-    for template, of_meter in _OF_METER.items():
-        compared = _compared(template, column)
-        if compared:
-            test, patterns = contains(compared, word)
-            found.append(of_meter.format(test=test))
-            values += patterns
-    return f"({' OR '.join(found)})", values
+def _also_test(words: list[str], column: str) -> tuple[str, list[Any]]:
+    """As ``_word_test``, for those of _AROUND that fit the first word: their own rows alone are looked at."""
+    compared = [
+        name for template in (_ITSELF, _AT_POINT, _AT_CUSTOMER) for name in _compared(template, column)
+    ]
+    found, values = [], []  # type: list[str], list[Any]
+    for word in words:
+        test, patterns = contains(compared, word)
+        found.append(f"({test})")
+        values += patterns
+    return " AND ".join(found), values
 
 
 def _compared(template: str, column: str) -> list[str]:
     """What is compared in one of the three places where words are looked for."""
+    if not column:
+        return list(_IN_ALL[template])
     return [
         name
         for code, (where, names) in SEARCHED.items()
@@ -404,17 +479,27 @@ def _status_test(utility_id: int, status: str, now: datetime) -> tuple[str, list
 
 def contains(columns: Iterable[str], word: str) -> tuple[str, list[str]]:
     """SQL (and its parameters) that tests whether one of ``columns`` holds ``word``, whatever its case."""
+    tests, values = [], []  # type: list[str], list[str]
+    for column in columns:
+        test, patterns = _holds(column, word)
+        tests.append(test)
+        values += patterns
+    return " OR ".join(tests), values
+
+
+def _holds(column: str, word: str) -> tuple[str, list[str]]:
     escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     if connection.vendor != "sqlite":
-        test, patterns = "{} ILIKE %s", [f"%{escaped}%"]
-    elif word.isascii():
-        test, patterns = "{} LIKE %s ESCAPE '\\'", [f"%{escaped}%"]
-    else:  # SQLite's LIKE knows no case beyond a-z: it finds candidates quickly, GLOB decides
-        candidates = "".join(letter if letter.isascii() else "_" for letter in escaped)
-        test = "({0} LIKE %s ESCAPE '\\' AND {0} GLOB %s)"
-        patterns = [f"%{candidates}%", "*" + "".join(_either_case(letter) for letter in word) + "*"]
-    tests = [test.format(column) for column in columns]
-    return " OR ".join(tests), patterns * len(tests)
+        if column.endswith("search_text"):  # small letters, see SearchText
+            return f"{column} LIKE %s", [f"%{escaped.lower()}%"]
+        has_case = word.upper() != word.lower()
+        return f"{column} {'ILIKE' if has_case else 'LIKE'} %s", [f"%{escaped}%"]
+    if word.isascii():
+        return f"{column} LIKE %s ESCAPE '\\'", [f"%{escaped}%"]
+    # SQLite's LIKE knows no case beyond a-z: it finds candidates quickly, GLOB decides
+    candidates = "".join(letter if letter.isascii() else "_" for letter in escaped)
+    letters = "".join(_either_case(letter) for letter in word)
+    return f"({column} LIKE %s ESCAPE '\\' AND {column} GLOB %s)", [f"%{candidates}%", f"*{letters}*"]
 
 
 def _either_case(letter: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import itertools
 import re
 import tempfile
@@ -15,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from django.utils import translation
 
+from avlas.transfer import garbage
 from avlas.transfer.exports import catalogue, excel
 from avlas.transfer.exports.formatting import Formatter, zone_of
 from avlas.transfer.exports.layout import EXCEL
@@ -71,7 +70,7 @@ def make(
     utility = receipt.utility
     meters = chosen_meters(utility, layout)
     keeper, tally, formatter = Keeper(receipt), Tally(), Formatter(layout)
-    with translation.override(layout.language), _program_left_out_of_garbage():
+    with translation.override(layout.language), garbage.program_left_out():
         headings = [catalogue.heading(one) for one in layout.columns]
         made = blocks(
             utility, layout, meters, receipt.start_at, receipt.end_at, cell_of, tally,
@@ -91,16 +90,6 @@ def make(
     receipt.state, receipt.borders = ReceiptState.MADE, layout.borders
     receipt.save(update_fields=["size", "sha256", "rows", "tally", "file_name", "state", "borders"])
     return formatter.replaced
-
-
-@contextlib.contextmanager
-def _program_left_out_of_garbage() -> Iterator[None]:
-    """Many rows are made of many objects; looking through the whole program for garbage each time costs a third."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _rows(made: Iterable[Block]) -> Iterator[tuple[Cell, ...]]:

@@ -55,6 +55,7 @@ _QUALITY: Final[dict[int, Promise]] = {
     Quality.CLOCK_WRONG: gettext_lazy("clock wrong"),
 }
 _AT_ONCE: Final = {PERIOD: 2000, "month": 500, "day": 200, "hour": 100}  # meters
+_ROWS: Final = 5000  # from so many on a block ends with its meter
 
 
 @dataclass(slots=True)
@@ -133,6 +134,20 @@ class _Piece:
     rows: int
 
 
+def _parts(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+    """The pieces, some at once: about as many rows however long the period is."""
+    some: list[_Piece] = []
+    count = 0
+    for one in pieces:
+        some.append(one)
+        count += one.rows
+        if count >= _ROWS:
+            yield some
+            some, count = [], 0
+    if some:
+        yield some
+
+
 class _Maker:
     """Makes rows, its columns prepared once."""
 
@@ -192,7 +207,8 @@ class _Maker:
             asked = np.array([moment for one in pieces for moment in one.moments], np.int64)
             may = np.isin(ids, np.fromiter(network, np.int64, len(network)))
             shown = self._ready(values.at_moments(ids, asked, self._registers, self._stamps), may)
-        yield self._block(pieces, shown, changes)
+        for some in _parts(pieces):
+            yield self._block(some, shown, changes)
 
     def _may_interpolate(self, meter_ids: Sequence[int]) -> set[int]:
         """The meters between whose readings a value may be put: all, or those that a fixed network hears."""

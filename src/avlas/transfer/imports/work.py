@@ -23,6 +23,7 @@ from avlas.system.job_kind import Interrupted
 from avlas.system.jobs import run_now
 from avlas.system.models import Job
 from avlas.system.told import told
+from avlas.transfer import garbage
 from avlas.transfer.imports import (
     fields,
     reading_plan,
@@ -130,7 +131,8 @@ def do(one: Import, progress: Callable[[int, int | None], None] = lambda _done, 
     """Check, take in or undo one import, as its status says; a failure is written down with it."""
     steps = {ImportStatus.CHECK: check, ImportStatus.TAKE_IN: _take_in, ImportStatus.UNDO: _undo}
     try:
-        steps[ImportStatus(one.status)](one, progress)
+        with garbage.program_left_out():
+            steps[ImportStatus(one.status)](one, progress)
     except Interrupted:
         raise
     except ImportProblem as problem:

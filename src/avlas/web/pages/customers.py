@@ -23,13 +23,13 @@ from avlas.reports.consumption import Standing, standing
 from avlas.reports.latest import latest
 from avlas.system.models import SmsGateway
 from avlas.web import formats
-from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.listing import Pages, asked
 from avlas.web.pages import list_files
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.fields import date_field
 from avlas.web.pages.meter_edit import MANAGE, who
-from avlas.web.pages.search import holding
+from avlas.web.pages.search import holding, in_order, page_of
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from avlas.meters.models import Meter
 
 SORTS: Final[dict[str, tuple[Promise, tuple[str, ...]]]] = {
-    "name": (gettext_lazy("Name"), ("name", "number")),
+    "name": (gettext_lazy("Name"), ("name_order",)),
     "number": (gettext_lazy("Customer number"), ("number",)),
 }
 BILLED: Final = ("energy_heat_kwh", "energy_cooling_kwh", "volume_m3", "input_a", "input_b",
@@ -84,13 +84,11 @@ _FIELDS: Final = tuple(name for name in CustomerForm.base_fields if name != "see
 def customers(request: PageRequest) -> HttpResponse:
     """The list of customers."""
     wanted = asked(request.GET, columns=(), sorts=SORTS, default="name")
-    found = holding(rows(request, Customer), ("number", "name", "email", "phone"), wanted.words)
-    sign = "-" if wanted.descending else ""
-    found = found.order_by(*(sign + name for name in SORTS[wanted.sort][1]), "pk")
+    found = holding(rows(request, Customer), ("search_text", "email", "phone"), wanted.words)
     if kind := list_files.asked_kind(request):
-        return list_files.customer_file(request, kind, found)
+        return list_files.customer_file(request, kind, in_order(found, SORTS[wanted.sort][1], wanted))
     pages = Pages(found.count(), wanted.page)
-    shown = list(found[wanted.offset : wanted.offset + ROWS_PER_PAGE])
+    shown = page_of(found, SORTS[wanted.sort][1], wanted)
     here: dict[int, list[MeteringPoint]] = {}
     for one in Occupancy.objects.filter(customer__in=shown, to_at=None).select_related("point"):
         here.setdefault(one.customer_id, []).append(one.point)

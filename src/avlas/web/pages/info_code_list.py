@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,21 +13,23 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from avlas.meters import cases, groups
+from avlas.meters import cases, groups, reading_order
+from avlas.meters.directory import current_generation
 from avlas.meters.keys import Who
-from avlas.meters.models import Case, Meter
+from avlas.meters.models import Case, Installation, Meter
 from avlas.reports.calc.recorded_time import LOOK_BACK_SECONDS, began_at
-from avlas.reports.info_codes import Reported, all_changes, reported
+from avlas.reports.info_codes import Reported, all_changes, describe, reported
 from avlas.system.models import Permission
 from avlas.web import words
-from avlas.web.info_codes import Meanings, Said
+from avlas.web.info_codes import Meaning, Meanings, Said
 from avlas.web.listing import ROWS_PER_PAGE, Asked, Pages, asked
 from avlas.web.meter_search import contains
 from avlas.web.pages.access import PageRequest, computer, page, rows
+from avlas.web.pages.meter_list import media_of
 from avlas.web.table_files import FILE_KINDS, Cell, table_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from django.http import HttpResponse
     from django.utils.functional import Promise
@@ -46,7 +48,8 @@ _IN_SESSION: Final = "info_code_columns"
 _SEARCHED: Final = (
     "m.serial", "m.model", "m.manufacturer", "p.address", "p.postal_code", "p.city", "p.facility_id",
 )  # fmt: skip
-_SWEDISH: Final = str.maketrans({"å": "\uf001", "ä": "\uf002", "ö": "\uf003"})
+_BY_DESCRIPTION: Final = frozenset({"read", "address", "serial"})
+"""Orders that need what meters are and where; of others it is looked up for the rows shown alone."""
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class Row:
     gravity: int
     since: int | None  # seconds UTC: when the newest of the active codes began, else the last change
     case: Case | None = None
-    historical: list[Said] = field(default_factory=list)
+    historical: Sequence[Said] = ()
 
     @property
     def read_at(self) -> datetime | None:
@@ -142,7 +145,7 @@ class Chosen:
     medium: str
     rows: list[Row]
     meanings: Meanings
-    begin: int  # of the look-back, seconds UTC
+    now: int  # seconds UTC
 
     @property
     def is_narrowed(self) -> bool:
@@ -150,18 +153,18 @@ class Chosen:
         return bool(self.wanted.words or self.show or self.code or self.medium or self.group != groups.ALL)
 
     def complete(self, some: list[Row]) -> list[Row]:
-        """The rows with what was recorded in the last 30 days in words, and since when exactly the codes are active."""
+        """The rows with what their meters are, what was recorded in 30 days, and since when codes are active."""
+        begin = self.now - LOOK_BACK_SECONDS
+        describe([row.meter for row in some], self.now)
         every = all_changes(
             row.meter.meter_id
             for row in some
-            if row.active and row.meter.changes and row.meter.changes[0][0] < self.begin
+            if row.active and row.meter.changes and row.meter.changes[0][0] < begin
         )
         for row in some:
             meter = row.meter
-            end = meter.read_at or self.begin
-            row.historical = self.meanings.recorded(
-                meter.family, meter.info_code, meter.changes, self.begin, end
-            )
+            end = meter.read_at or begin
+            row.historical = self.meanings.recorded(meter.family, meter.info_code, meter.changes, begin, end)
             if meter.meter_id in every:
                 row.since = _since(self.meanings, meter, every[meter.meter_id])
         return some
@@ -173,6 +176,7 @@ def _plain(code: str) -> str:
 
 
 def _since(meanings: Meanings, meter: Reported, changes: list[tuple[int, int]]) -> int | None:
+    """When the newest of the active codes began, else the last change."""
     active = meanings.of(meter.family, meter.info_code).shown
     if not active or not changes:
         return changes[-1][0] if changes else None
@@ -181,46 +185,81 @@ def _since(meanings: Meanings, meter: Reported, changes: list[tuple[int, int]]) 
     return max(began, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """What meters of a family have in common whose codes changed in the same way."""
+
+    meaning: Meaning
+    began: int | None  # which of the changes ``_since`` means
+
+
+def _course(meanings: Meanings, meter: Reported, code: str) -> _Course | None:
+    """How the meter's codes went; None when it shows none, or not ``code`` ("": whichever)."""
+    meaning = meanings.of(meter.family, meter.info_code)
+    numbers = {meter.code_before, *(number for _at, number in meter.changes)}
+    before = [shown for number in numbers if (shown := meanings.of(meter.family, number).shown)]
+    if not meaning.said and not before:
+        return None
+    if code and code not in {_plain(one.code) for one in meaning.said}.union(*before):
+        return None
+    numbered = [(place, number) for place, (_at, number) in enumerate(meter.changes)]
+    return _Course(meaning, _since(meanings, meter, numbered))
+
+
 def choose(request: PageRequest) -> Chosen:
     """The rows that fit what the address asks for."""
     wanted = asked(request.GET, columns=(), sorts=SORTS, default="-gravity")
     show, code = request.GET.get("show", ""), request.GET.get("code", "")
     group, medium = request.GET.get("group", groups.ALL), request.GET.get("medium", "")[:30]
-    test, values = groups.members_test(request.utility.pk, group)
+    tests, values = [], []  # type: list[str], list[Any]
+    if group != groups.ALL:
+        test, values = groups.members_test(request.utility.pk, group)
+        tests.append(test)
     for word in wanted.words:
-        found, patterns = contains(_SEARCHED, word)
-        test, values = f"{test} AND ({found})", [*values, *patterns]
+        test, patterns = contains(_SEARCHED, word)
+        tests.append(f"({test})")
+        values = [*values, *patterns]
     if medium:
-        test, values = f"{test} AND m.medium = %s", [*values, medium]
+        tests.append("m.medium = %s")
+        values = [*values, medium]
     now = int(datetime.now(UTC).timestamp())
     meanings, kept = Meanings(), []  # type: Meanings, list[Row]
-    by_point, by_meter = _cases(request)
-    begin, me = now - LOOK_BACK_SECONDS, request.user.pk
-    for meter in reported(request.utility.pk, now, test, values):
-        meaning = meanings.of(meter.family, meter.info_code)
-        before = {meanings.of(meter.family, number).shown for _at, number in meter.changes}
-        if not meaning.said and not any(before):
+    cases_of, me = _cases(request), request.user.pk
+    courses: dict[tuple[str, int, tuple[int, ...]], _Course | None] = {}  # thousands of meters, few courses
+    for meter in reported(request.utility.pk, now, " AND ".join(tests), values):
+        changes = meter.changes
+        key = (meter.family, meter.info_code, (meter.code_before, *[number for _at, number in changes]))
+        try:
+            course = courses[key]
+        except KeyError:
+            course = courses[key] = _course(meanings, meter, code)
+        if course is None:
             continue
-        if code and code not in {_plain(one.code) for one in meaning.said}.union(*before):
-            continue
-        case = by_meter.get(meter.meter_id) if meter.point_id is None else by_point.get(meter.point_id)
-        since = _since(meanings, meter, meter.changes)
-        row = Row(meter, meaning.active, meaning.gravity, since, case)
+        since = None if course.began is None else changes[course.began][0]
+        row = Row(meter, course.meaning.active, course.meaning.gravity, since, cases_of.get(meter.meter_id))
         if _fits(row, show, me):
             kept.append(row)
+    if wanted.sort in _BY_DESCRIPTION:
+        describe([row.meter for row in kept], now)
     kept.sort(key=_order(wanted.sort), reverse=wanted.descending)
-    return Chosen(wanted, show if show in SHOWN else "", code, group, medium, kept, meanings, begin)
+    return Chosen(wanted, show if show in SHOWN else "", code, group, medium, kept, meanings, now)
 
 
-def _cases(request: PageRequest) -> tuple[dict[int, Case], dict[int, Case]]:
+def _cases(request: PageRequest) -> dict[int, Case]:
+    """The cases by meter: that of the point where it sits, else its own."""
     found = list(rows(request, Case).select_related("assigned_to"))
-    return (
-        {case.point_id: case for case in found if case.point_id is not None},
-        {case.meter_id: case for case in found if case.meter_id is not None},
-    )
+    at_points = {case.point_id: case for case in found if case.point_id is not None}
+    of_meters = {case.meter_id: case for case in found if case.meter_id is not None}
+    here = Installation.objects.filter(to_at=None)
+    sitting = here.filter(point__in=at_points).values_list("meter_id", "point_id")
+    for meter_id in here.filter(meter__in=of_meters).values_list("meter_id", flat=True):
+        del of_meters[meter_id]
+    return of_meters | {meter_id: at_points[point_id] for meter_id, point_id in sitting}
 
 
 def _fits(row: Row, show: str, user_id: int) -> bool:
+    if not show and row.case is None:
+        return True
     if show == "snoozed":
         return row.is_snoozed
     if show == "mine":
@@ -235,14 +274,11 @@ def _fits(row: Row, show: str, user_id: int) -> bool:
 
 
 def _order(sort: str) -> Callable[[Row], tuple[Any, ...]]:
-    def alphabetic(text: str) -> str:
-        return text.casefold().translate(_SWEDISH)
-
     orders: dict[str, Callable[[Row], tuple[Any, ...]]] = {
         "gravity": lambda row: (row.gravity, row.since or 0, row.meter.meter_id),
         "since": lambda row: (row.since or 0, row.gravity, row.meter.meter_id),
         "read": lambda row: (row.meter.read_at or 0, row.meter.meter_id),
-        "address": lambda row: (alphabetic(row.meter.address), row.meter.meter_id),
+        "address": lambda row: (reading_order.address_key(row.meter.address), row.meter.meter_id),
         "serial": lambda row: (row.meter.serial, row.meter.meter_id),
     }
     return orders[sort]
@@ -257,6 +293,7 @@ def info_codes(request: PageRequest) -> HttpResponse:
         pages = Pages(pages.total, 1)
     start = (pages.number - 1) * ROWS_PER_PAGE
     picked = request.session.get(_IN_SESSION) or [name for name, one in COLUMNS.items() if one.usual]
+    fragment = bool(request.htmx) and not request.htmx.boosted
     context = {
         "rows": chosen.complete(chosen.rows[start : start + ROWS_PER_PAGE]),
         "asked": chosen.wanted,
@@ -266,17 +303,17 @@ def info_codes(request: PageRequest) -> HttpResponse:
         "codes": sorted(chosen.meanings.met().items(), key=lambda item: item[1].casefold()),
         "groups": groups.choices(request.utility.pk),
         "group_is_gone": not groups.exists(request.utility.pk, chosen.group),
-        "media": _media(request),
+        "media": {} if fragment else _media(request),
         "columns": [(name, column.title, name in picked) for name, column in COLUMNS.items()],
         "may_follow_up": MAY_FOLLOW_UP in request.allowed,
     }
-    fragment = bool(request.htmx) and not request.htmx.boosted
     return render(request, "pages/info_code_rows.html" if fragment else "pages/info_codes.html", context)
 
 
 def _media(request: PageRequest) -> dict[str, str]:
-    found = rows(request, Meter).exclude(medium="").values_list("medium", flat=True).distinct()
-    return {name: words.medium(name) for name in sorted(found)}
+    count = rows(request, Meter).count()
+    found = media_of(request.utility.pk, current_generation(request.utility.pk), count)
+    return {name: words.medium(name) for name in found}
 
 
 @page()

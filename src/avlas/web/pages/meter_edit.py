@@ -19,6 +19,7 @@ from avlas.meters import installing, revision, wellformed
 from avlas.meters.changes import change
 from avlas.meters.keys import Who
 from avlas.meters.models import Installation, Meter, MeteringPoint
+from avlas.meters.reading_order import Kept
 from avlas.system.models import Permission
 from avlas.web import formats, words
 from avlas.web.pages.access import PageRequest, computer, find, page, rows
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 MANAGE: Final = Permission.DEVICE_AND_CUSTOMER_MANAGEMENT
 _POINTS_OFFERED: Final = 20
-POINT_COLUMNS: Final = ("facility_id", "address", "city", "property_name")
+POINT_COLUMNS: Final = ("search_text", "property_name")
 """In what of a metering point one searches."""
 _SERIAL: Final = RegexValidator(
     rf"^{wellformed.SERIAL.pattern}$", gettext_lazy("Only letters, digits and . / - are allowed.")
@@ -365,4 +366,6 @@ def install(request: PageRequest, pk: int) -> HttpResponse:
 def find_points(request: PageRequest, text: str) -> QuerySet[MeteringPoint]:
     """The own utility's points whose facility id, address, town or property holds every word of ``text``."""
     words = text.replace("\0", "").split()[:5]
-    return holding(rows(request, MeteringPoint), POINT_COLUMNS, words).order_by("address", "facility_id")
+    return holding(rows(request, MeteringPoint), POINT_COLUMNS, words).order_by(
+        Kept("address_order"), "facility_id"
+    )

@@ -83,13 +83,15 @@ def meters(request: PageRequest) -> HttpResponse:
         "own_group": groups.by_choice(request.utility.pk, what.group),
     }
     if not fragment:
-        context |= _frame(request, what, columns)
+        context |= _frame(request, what, columns, None if what.narrowed else total)
     return render(request, "pages/meter_rows.html" if fragment else "pages/meters.html", context)
 
 
-def _frame(request: PageRequest, what: Wanted, columns: Sequence[Variable]) -> dict[str, Any]:
+def _frame(
+    request: PageRequest, what: Wanted, columns: Sequence[Variable], every: int | None
+) -> dict[str, Any]:
     """What stands around the list: the groups with their counts, what can be searched, filtered and shown."""
-    counts = groups.counts(request.utility.pk)
+    counts = groups.counts(request.utility.pk, every)
     own = groups.own(request.utility.pk)
     media = media_of(request.utility.pk, current_generation(request.utility.pk), counts[groups.ALL])
     return {

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from avlas.meters import groups
+from avlas.meters import groups, reading_order
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.reports.models import PerformanceLevel
 from avlas.reports.performance import Performance, Report, find_last_missing, reading_performance
@@ -35,7 +35,6 @@ _SORTS: Final = ("performance", "address", "postal_code", "city", "serial")
 _EARLIEST, _LATEST = date(1990, 1, 1), date(2200, 1, 1)
 _LONGEST: Final = timedelta(days=3 * 366)
 _USUAL: Final = timedelta(days=30)
-_SWEDISH: Final = str.maketrans({"å": "\uf001", "ä": "\uf002", "ö": "\uf003"})
 HEADINGS: Final = (
     gettext_lazy("Address"),
     gettext_lazy("Postal code"),
@@ -109,12 +108,11 @@ def _is_found(one: Performance, searched: tuple[str, ...]) -> bool:
 
 
 def _order(sort: str) -> Callable[[Performance], tuple[Any, ...]]:
-    def alphabetic(text: str) -> str:
-        return text.casefold().translate(_SWEDISH)
-
     if sort == "performance":
-        return lambda one: (one.percent or 0.0, alphabetic(one.address), one.meter_id)
-    return lambda one: (alphabetic(getattr(one, sort)), one.meter_id)
+        return lambda one: (one.percent or 0.0, reading_order.address_key(one.address), one.meter_id)
+    if sort == "address":
+        return lambda one: (reading_order.address_key(one.address), one.meter_id)
+    return lambda one: (reading_order.key(getattr(one, sort)), one.meter_id)
 
 
 @page()

@@ -20,22 +20,22 @@ from avlas.reports.consumption import spans_of_point
 from avlas.reports.latest import latest
 from avlas.reports.virtual_use import newest_of, parts_of
 from avlas.web.consumption_shown import consumption_of
-from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
+from avlas.web.listing import Pages, asked
 from avlas.web.pages import list_files
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.meter_edit import MANAGE, POINT_COLUMNS, who
 from avlas.web.pages.photos import newest as newest_photos
 from avlas.web.pages.position import WGS84, PositionForm
-from avlas.web.pages.search import holding
+from avlas.web.pages.search import holding, in_order, page_of
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
     from django.utils.functional import Promise
 
 SORTS: Final[dict[str, tuple[Promise, tuple[str, ...]]]] = {
-    "address": (gettext_lazy("Address"), ("address", "facility_id")),
-    "city": (gettext_lazy("City"), ("city", "address")),
+    "address": (gettext_lazy("Address"), ("address_order",)),
+    "city": (gettext_lazy("City"), ("city_order", "address_order")),
     "facility": (gettext_lazy("Facility id"), ("facility_id",)),
 }
 VISIT: Final = ("door_code", "key_place", "contact", "warning")
@@ -114,12 +114,10 @@ def points(request: PageRequest) -> HttpResponse:
     """The list of metering points."""
     wanted = asked(request.GET, columns=(), sorts=SORTS, default="address")
     found = holding(rows(request, MeteringPoint), POINT_COLUMNS, wanted.words)
-    sign = "-" if wanted.descending else ""
-    found = found.order_by(*(sign + name for name in SORTS[wanted.sort][1]), "pk")
     if kind := list_files.asked_kind(request):
-        return list_files.point_file(request, kind, found)
+        return list_files.point_file(request, kind, in_order(found, SORTS[wanted.sort][1], wanted))
     pages = Pages(found.count(), wanted.page)
-    shown = list(found[wanted.offset : wanted.offset + ROWS_PER_PAGE])
+    shown = page_of(found, SORTS[wanted.sort][1], wanted)
     meters: dict[int, list[Installation]] = {}
     for one in (
         Installation.objects.filter(point__in=shown, to_at=None)
