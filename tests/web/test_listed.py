@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime
 
 import pytest
 from django.urls import reverse
 
 from avlas.meters import groups
-from avlas.meters.models import Group, GroupMember, Installation, Meter
+from avlas.meters.models import Customer, Group, GroupMember, Installation, Meter, MeteringPoint, Occupancy
 from avlas.system.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +130,8 @@ def test_a_new_group_is_made_of_ticked_meters_in_stock(north, stocked, sign_in):
 def test_nothing_ticked_and_who_only_looks(north, stocked, sign_in):
     client = sign_in(north.superuser)
     group = Group.objects.create(utility=north.utility, name="Tom")
+    for name, offered in (("meter_stock", True), ("points", True), ("customers", False)):
+        assert (f"add:g{group.pk}" in client.get(reverse(name)).content.decode()) == offered
     assert "Ingen mätare är vald" in act(client, "meter_stock_act", f"add:g{group.pk}").content.decode()
     assert act(client, "meter_stock_act", "nonsense").status_code == 200
     assert client.get(reverse("meter_stock_act")).status_code == 302
@@ -137,3 +140,91 @@ def test_nothing_ticked_and_who_only_looks(north, stocked, sign_in):
         assert act(client, "meter_stock_act", do, stock=stocked[0].pk).status_code == 403
     assert "new_group" not in client.get(reverse("meter_stock")).content.decode()
     assert not group.members.exists()
+
+
+@pytest.fixture
+def street(north):
+    """Three points in Provgatan, of a customer who has two of them, each with a meter but the last."""
+    points = MeteringPoint.objects.bulk_create(
+        MeteringPoint(
+            utility=north.utility,
+            facility_id=f"P{number}",
+            address=f"Provgatan {number}",
+            city="Ängby" if number == 10 else "Nordby",
+            district="Provgatan Östra",
+            door_code="4711",
+        )
+        for number in (2, 10, 9)
+    )
+    customer = Customer.objects.create(utility=north.utility, number="K-88", name="Åke Ek", phone="0701")
+    begun = datetime(2024, 1, 1, tzinfo=UTC)
+    for number, point in enumerate(points[:2]):
+        meter = Meter.objects.create(
+            utility=north.utility, manufacturer="KAM", serial=f"{88000000 + number}", medium="heat"
+        )
+        Installation.objects.create(point=point, meter=meter, from_at=begun)
+        Occupancy.objects.create(point=point, customer=customer, from_at=begun)
+    return points
+
+
+def test_points_are_searched_by_place_customer_and_meter(north, south, street, sign_in):
+    client = sign_in(north.user)
+    everything = ["Provgatan 2", "Provgatan 9", "Provgatan 10"]
+    assert titles(client, "points", q="provgatan") == everything
+    assert titles(client, "points", q="provgatan", **{"in": "district"}) == everything
+    assert titles(client, "points", q="provgatan", **{"in": "facility"}) == []
+    assert titles(client, "points", q="ÄNGBY", **{"in": "city"}) == ["Provgatan 10"]
+    assert titles(client, "points", q="åke provgatan") == ["Provgatan 2", "Provgatan 10"]
+    assert titles(client, "points", q="k-88", **{"in": "customer"}) == ["Provgatan 2", "Provgatan 10"]
+    assert titles(client, "points", q="88000001", **{"in": "meters"}) == titles(
+        client, "points", q="88000001"
+    )
+    assert titles(client, "points", q="88000001") == ["Provgatan 10"]
+    assert titles(client, "points", q="4711") == []  # what is for a visit is never searched
+    assert titles(client, "points", q="provgatan", sort="-city")[0] == "Provgatan 10"
+    Customer.objects.filter(name="Åke Ek").update(name="<b>Ek")
+    text = client.get(reverse("points"), {"q": "ängby"}).content.decode()
+    assert '<span class="mono">88000001</span>' in text
+    assert "&lt;b&gt;Ek" in text
+    assert "<b>Ek" not in text
+    assert titles(sign_in(south.user), "points", q="88000001") == []
+
+
+def test_the_meters_at_ticked_points_are_put_into_a_group(north, south, street, sign_in):
+    client = sign_in(north.superuser)
+    group = Group.objects.create(utility=north.utility, name="Östra")
+    foreign = MeteringPoint.objects.filter(utility=south.utility, installations__to_at=None)[0].pk
+    chosen = ",".join(str(point.pk) for point in street[1:])
+    act(client, "points_act", f"add:g{group.pk}", point=[street[0].pk, foreign], chosen=chosen)
+    assert list(group.members.values_list("meter__serial", flat=True).order_by("meter__serial")) == [
+        "88000000",
+        "88000001",
+    ]
+    assert (
+        "Ingen mätare är vald"
+        in act(client, "points_act", f"add:g{group.pk}", point=street[2].pk).content.decode()
+    )
+    form = act(client, "points_act", "new_group", all="1", list="q=ängby&in=city")
+    assert form.context["count"] == 1
+    assert f"{reverse('points')}?q=" in form.content.decode()
+    found = lines(act(client, "points_act", "export:csv", point=[street[1].pk, street[2].pk, foreign]))
+    assert [one["Adress"] for one in found] == ["Provgatan 9", "Provgatan 10"]
+    assert found[1]["Mätare"] == "KAM88000001"
+
+
+def test_customers_are_searched_chosen_and_exported(north, south, street, sign_in):
+    client = sign_in(north.user)
+    own = Customer.objects.get(utility=north.utility, number="K-88")
+    assert titles(client, "customers", q="ÅKE") == ["Åke Ek"]
+    assert titles(client, "customers", q="provgatan") == ["Åke Ek"]
+    assert titles(client, "customers", q="provgatan åke", **{"in": "points"}) == []
+    assert titles(client, "customers", q="0701", **{"in": "phone"}) == ["Åke Ek"]
+    assert titles(client, "customers", q="0701", **{"in": "name"}) == []
+    theirs = Customer.objects.filter(utility=south.utility)[0].pk
+    found = lines(act(client, "customers_act", "export:csv", customer=[own.pk, theirs]))
+    assert [(one["Kundnummer"], one["Mätpunkter nu"]) for one in found] == [("K-88", "P10, P2")]
+    assert act(client, "customers_act", "add:g1", customer=own.pk).redirect_chain[-1][0] == reverse(
+        "customers"
+    )
+    text = client.get(reverse("customers"), {"columns": "addresses.phone"}).content.decode()
+    assert "Provgatan 10, Provgatan 2" in text

@@ -1,4 +1,4 @@
-"""What a column of a list shows of each row: on the page, and in the file that is made of the list."""
+"""What a column of a list shows of each row, on the page and in a file, and where its words are looked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from django.utils.html import escape, format_html
+from django.utils.html import conditional_escape, escape, format_html
 from django.utils.safestring import mark_safe
 
 from avlas.web import formats
@@ -65,7 +65,15 @@ class Column(Generic[F]):
 
     def inside(self, fact: F, icon: Icon) -> SafeString | str:
         """What a cell shows, as HTML; "" for nothing."""
-        return escape(as_text(self.value(fact))) if self.shown is None else escape(self.shown(fact, icon))
+        return conditional_escape(as_text(self.value(fact)) if self.shown is None else self.shown(fact, icon))
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where words that belong to a row stand in another table."""
+
+    found: str  # SQL giving the numbers of the rows; one %s: the utility; {test} is the comparison
+    columns: tuple[str, ...]
 
 
 def as_text(value: Cell) -> str:

@@ -16,12 +16,12 @@ from django.utils.translation import gettext as _
 
 from avlas.meters import column_store, groups
 from avlas.system.models import Permission
-from avlas.web.list_columns import F
+from avlas.web.list_columns import Elsewhere, F
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
 from avlas.web.pages import group_deeds
 from avlas.web.pages.column_choice import ColumnChoice
 from avlas.web.pages.group_pages import group_form
-from avlas.web.pages.search import holding
+from avlas.web.pages.search import holding, in_order
 from avlas.web.pages.ticked import ticked
 from avlas.web.table_files import FILE_KINDS, table_file
 
@@ -52,7 +52,10 @@ class Listed(Generic[M, F]):
     empty: str  # the template that says why there are no rows
     columns: Sequence[Column[F]]
     standard: tuple[str, ...]
-    searched: Mapping[str, tuple[str, ...]]  # by column: where in the rows' own table its words stand
+    searched: Mapping[
+        str, tuple[str, ...] | Elsewhere
+    ]  # by column: where in the rows' own table its words stand
+    in_all: tuple[str, ...]  # what is searched in their own table when no column is named
     sorts: Mapping[str, tuple[str, ...]]  # by column: what the rows are ordered by
     sort: str  # unless another is asked for
     rows: Callable[[PageRequest, QueryDict], QuerySet[M]]  # the utility's, narrowed by what the list filters
@@ -97,6 +100,7 @@ class Listed(Generic[M, F]):
             "shown_codes": codes,
             "offered": [(_("Columns"), self.columns)],
             "searched": [column for column in self.columns if column.code in self.searched],
+            "into_groups": self._goes_into_groups(request),
             "own_groups": self._groups(request),
         }
         fragment = bool(request.htmx) and not request.htmx.boosted
@@ -133,9 +137,14 @@ class Listed(Generic[M, F]):
     def _found(self, request: PageRequest, query: QueryDict) -> QuerySet[M]:
         """The rows that fit the search, in no order."""
         wanted = self._asked(query)
-        places = [self.searched[wanted.column]] if wanted.column else self.searched.values()
-        names = dict.fromkeys(name for place in places for name in place)
-        return holding(self.rows(request, query), names, wanted.words)
+        found, utility = self.rows(request, query), request.utility.pk
+        if not wanted.column:
+            elsewhere = [place for place in self.searched.values() if isinstance(place, Elsewhere)]
+            return holding(found, self.in_all, wanted.words, elsewhere, utility)
+        place = self.searched[wanted.column]
+        if isinstance(place, Elsewhere):
+            return holding(found, (), wanted.words, [place], utility)
+        return holding(found, place, wanted.words)
 
     def _ticked(self, request: PageRequest) -> QuerySet[M]:
         """The rows somebody ticked, on this page and on others."""
@@ -146,13 +155,13 @@ class Listed(Generic[M, F]):
 
     def _in_order(self, found: QuerySet[M], wanted: Asked) -> QuerySet[M, int]:
         """The numbers of the rows in the order asked for."""
-        sign = "-" if wanted.descending else ""
-        return found.order_by(*(sign + name for name in (*self.sorts[wanted.sort], "pk"))).values_list(
-            "pk", flat=True
-        )
+        return in_order(found, self.sorts[wanted.sort], wanted).values_list("pk", flat=True)
+
+    def _goes_into_groups(self, request: PageRequest) -> bool:
+        return self.meters is not None and Permission.GROUP_MANAGEMENT in request.allowed
 
     def _groups(self, request: PageRequest) -> list[tuple[str, groups.Group, None]]:
-        if self.meters is None or Permission.GROUP_MANAGEMENT not in request.allowed:
+        if not self._goes_into_groups(request):
             return []
         return [(groups.choice_of(one), one, None) for one in groups.own(request.utility.pk)]
 

@@ -60,6 +60,7 @@ _LIST: Final = Listed(
     columns=stock_columns.COLUMNS,
     standard=stock_columns.STANDARD,
     searched=stock_columns.SEARCHED,
+    in_all=("search_text",),
     sorts=stock_columns.SORTS,
     sort="manufacturer",
     rows=_of_medium,
