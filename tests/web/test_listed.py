@@ -130,8 +130,14 @@ def test_a_new_group_is_made_of_ticked_meters_in_stock(north, stocked, sign_in):
 def test_nothing_ticked_and_who_only_looks(north, stocked, sign_in):
     client = sign_in(north.superuser)
     group = Group.objects.create(utility=north.utility, name="Tom")
-    for name, offered in (("meter_stock", True), ("points", True), ("customers", False)):
-        assert (f"add:g{group.pk}" in client.get(reverse(name)).content.decode()) == offered
+    for name, offered, counted in (
+        ("meter_stock", True, "Valda mätare:"),
+        ("points", True, "Valda mätpunkter:"),
+        ("customers", False, "Valda kunder:"),
+    ):
+        text = client.get(reverse(name)).content.decode()
+        assert (f"add:g{group.pk}" in text) == offered
+        assert counted in text
     assert "Ingen mätare är vald" in act(client, "meter_stock_act", f"add:g{group.pk}").content.decode()
     assert act(client, "meter_stock_act", "nonsense").status_code == 200
     assert client.get(reverse("meter_stock_act")).status_code == 302
