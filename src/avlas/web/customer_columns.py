@@ -82,7 +82,7 @@ _POINTS: Final = (
     "SELECT o.customer_id FROM meters_meteringpoint p JOIN meters_occupancy o ON o.point_id = p.id AND o.to_at IS NULL"
     " WHERE p.utility_id = %s AND ({test})"
 )
-SEARCHED: Final = {
+SEARCHED: Final[dict[str, tuple[str, ...] | Elsewhere]] = {
     "number": ("number",),
     "name": ("name",),
     "email": ("email",),

@@ -140,7 +140,7 @@ _METERS: Final = (
     "SELECT i.point_id FROM meters_meter m JOIN meters_installation i ON i.meter_id = m.id AND i.to_at IS NULL"
     " WHERE m.utility_id = %s AND ({test})"
 )
-SEARCHED: Final = {
+SEARCHED: Final[dict[str, tuple[str, ...] | Elsewhere]] = {
     "facility": ("facility_id",),
     "address": ("address",),
     "postal_code": ("postal_code",),

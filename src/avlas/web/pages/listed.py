@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
     from django.utils.functional import Promise
 
+    from avlas.meters.models import Group
     from avlas.web.list_columns import Column
     from avlas.web.listing import Asked
     from avlas.web.pages.access import PageRequest
@@ -160,7 +161,7 @@ class Listed(Generic[M, F]):
     def _goes_into_groups(self, request: PageRequest) -> bool:
         return self.meters is not None and Permission.GROUP_MANAGEMENT in request.allowed
 
-    def _groups(self, request: PageRequest) -> list[tuple[str, groups.Group, None]]:
+    def _groups(self, request: PageRequest) -> list[tuple[str, Group, None]]:
         if not self._goes_into_groups(request):
             return []
         return [(groups.choice_of(one), one, None) for one in groups.own(request.utility.pk)]

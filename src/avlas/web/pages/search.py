@@ -31,12 +31,13 @@ def holding(
     table = found.model._meta.db_table  # noqa: SLF001  # Django's documented name
     named = [f"{table}.{column}" for column in columns]
     for word in words:
-        test, values = contains(named, word)  # type: str, list[int | str]
+        test, patterns = contains(named, word)
         tests = [test] if test else []
+        values: list[int | str] = [*patterns]
         for place in elsewhere:
             there, patterns = contains(place.columns, word)
             tests.append(f"{table}.id IN ({place.found.format(test=there)})")
-            values = [*values, utility_id, *patterns]
+            values += [utility_id, *patterns]
         found = found.extra(where=[f"({' OR '.join(tests)})"], params=values)  # noqa: S610  # fixed texts alone
     return found
 
