@@ -84,7 +84,12 @@ class Listed(Generic[M, F]):
         found = self._found(request, request.GET)
         if (kind := request.GET.get("file", "")) in FILE_KINDS:
             return self._file(request, kind, self._in_order(found, wanted), request.GET)
-        pages = Pages(found.count(), wanted.page)
+        if wanted.words:  # looked for once, not for the count and for the page
+            fitting = list(found.values_list("pk", flat=True))
+            found, total = self._with_numbers(self.rows(request, request.GET), fitting), len(fitting)
+        else:
+            total = found.count()
+        pages = Pages(total, wanted.page)
         if pages.number > pages.count:
             wanted, pages = replace(wanted, page=1), Pages(pages.total, 1)
         ids = self._in_order(found, wanted)[wanted.offset : wanted.offset + ROWS_PER_PAGE]
@@ -149,9 +154,12 @@ class Listed(Generic[M, F]):
 
     def _ticked(self, request: PageRequest) -> QuerySet[M]:
         """The rows somebody ticked, on this page and on others."""
-        rows = self.rows(request, QueryDict())
+        return self._with_numbers(self.rows(request, QueryDict()), ticked(request.POST, self.name))
+
+    def _with_numbers(self, rows: QuerySet[M], ids: Sequence[int]) -> QuerySet[M]:
+        """Those of the rows whose numbers are among ``ids``."""
         table = rows.model._meta.db_table  # noqa: SLF001  # Django's documented name
-        test, numbers = column_store.among(connection, f"{table}.id", ticked(request.POST, self.name))
+        test, numbers = column_store.among(connection, f"{table}.id", ids)
         return rows.extra(where=[test], params=[numbers])  # noqa: S610  # a fixed text; the numbers are a parameter
 
     def _in_order(self, found: QuerySet[M], wanted: Asked) -> QuerySet[M, int]:
