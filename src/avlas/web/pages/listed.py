@@ -53,9 +53,7 @@ class Listed(Generic[M, F]):
     empty: str  # the template that says why there are no rows
     columns: Sequence[Column[F]]
     standard: tuple[str, ...]
-    searched: Mapping[
-        str, tuple[str, ...] | Elsewhere
-    ]  # by column: where in the rows' own table its words stand
+    searched: Mapping[str, tuple[str, ...] | Elsewhere]  # by column: where its words stand in the own table
     in_all: tuple[str, ...]  # what is searched in their own table when no column is named
     sorts: Mapping[str, tuple[str, ...]]  # by column: what the rows are ordered by
     sort: str  # unless another is asked for
@@ -66,9 +64,7 @@ class Listed(Generic[M, F]):
     selected: Promise  # before the count of chosen rows
     exported: Promise  # which rows an export takes
     row_end: str = ""  # the template of a last cell with what is done to one row
-    meters: Callable[[PageRequest, Sequence[int]], list[int]] | None = (
-        None  # of rows, to put them into groups
-    )
+    meters: Callable[[PageRequest, Sequence[int]], list[int]] | None = None  # of rows, for groups
 
     @property
     def choice(self) -> ColumnChoice:
