@@ -79,7 +79,9 @@ def usual(model: type[models.Model], name: str) -> Any:
 
 
 def _fields(model: type[models.Model]) -> dict[str, Any]:
-    return {one.attname: one for one in model._meta.concrete_fields}  # noqa: SLF001 - Django's documented name
+    """The fields that are written; what the database works out itself isn't."""
+    concrete = model._meta.concrete_fields  # noqa: SLF001 - Django's documented name
+    return {one.attname: one for one in concrete if not one.generated}
 
 
 def _prepared(field: models.Field[Any, Any], values: list[Any]) -> list[Any]:
