@@ -10,10 +10,11 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from avlas.meters.models import Exchange, Installation, Meter, MeterState, State
+from avlas.meters.models import Exchange, Installation, Meter, MeteringPoint, MeterState, State
 from avlas.reports.variables import VARIABLES
 from avlas.simulate.kem import KemMeter, kem_file
 from avlas.system.models import Delivery, JobRun
+from avlas.web.listing import ROWS_PER_PAGE
 
 from .conftest import PASSWORD
 
@@ -203,6 +204,25 @@ def test_choose_meters_across_searches_put_them_into_a_new_group_and_export_it(s
     signed_in.get_by_role("checkbox", name="Välj alla på sidan").check()
     signed_in.get_by_role("button", name="Ta bort ur grupp").click()
     expect(signed_in.get_by_text("Det finns ingen mätare i den här gruppen.")).to_be_visible()
+
+
+def test_points_ticked_on_two_pages_put_their_meters_into_a_group(signed_in, site, north):
+    MeteringPoint.objects.bulk_create(
+        MeteringPoint(utility=north.utility, facility_id=f"A{number:03}", address=f"Aallén {number}")
+        for number in range(ROWS_PER_PAGE)
+    )
+    signed_in.goto(f"{site}/points/")
+    count = signed_in.locator("[data-count]")
+    expect(count).to_have_text("Valda mätpunkter: 0")
+    signed_in.get_by_role("checkbox", name="Välj Aallén 3", exact=True).check()
+    signed_in.get_by_role("link", name="Nästa sida").click()
+    signed_in.get_by_role("checkbox", name=f"Välj {north.point}", exact=True).first.check()
+    expect(count).to_have_text("Valda mätpunkter: 2")
+    signed_in.get_by_text("Lägg i grupp").click()
+    signed_in.get_by_role("button", name="Skapa en grupp av dem").click()
+    expect(signed_in.get_by_text("1 vald mätare läggs i den.")).to_be_visible()
+    signed_in.get_by_role("link", name="Avbryt").click()
+    expect(signed_in.get_by_role("heading", level=1)).to_have_text("Mätpunkter")
 
 
 def test_exchange_a_meter_step_by_step(signed_in, site, north):

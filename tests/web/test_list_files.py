@@ -61,6 +61,6 @@ def test_stock_in_excel_and_a_kind_of_file_there_is_not(north, sign_in):
     )
     answer = client.get(reverse("meter_stock"), {"file": "xlsx", "q": "66000001"})
     sheet = load_workbook(io.BytesIO(answer.content)).active
-    assert [cell.value for cell in sheet[2]][:5] == ["KAM", "66000001", None, "värme", 1.5]
+    assert [cell.value for cell in sheet[2]][:5] == ["66000001", "KAM", None, "värme", 1.5]
     assert sheet.max_row == 2
     assert client.get(reverse("meter_stock"), {"file": "exe"})["Content-Type"].startswith("text/html")

@@ -23,9 +23,9 @@ LOOK: Final[dict[str, set[str]]] = {
         "second_factor_codes", "passkey_add", "passkey_edit", "passkey_remove", "settings", "help", "help_page",
     },
     "data_access": {
-        "home", "live", "priority_meters", "meters", "meters_export", "meters_act", "meter_stock", "meter_revisions", "meter", "meter_readings",
+        "home", "live", "priority_meters", "meters", "meters_export", "meters_act", "meter_stock", "meter_stock_act", "meter_revisions", "meter", "meter_readings",
         "meter_telegrams", "meter_telegram", "meter_case", "map", "map_meters", "map_listed", "map_lines", "map_heard",
-        "map_area", "groups", "exchanges", "exchange", "points", "point", "customers", "customer", "info_codes",
+        "map_area", "groups", "exchanges", "exchange", "points", "points_act", "point", "customers", "customers_act", "customer", "info_codes",
         "info_codes_export", "performance", "performance_export", "heat_report", "heat_report_file", "heat_levels",
         "consumption_report", "consumption_report_file", "consumption_report_map", "consumption_report_map_meters", "compare", "compare_file", "water_loss", "water_loss_file",
         "saved_reports", "alerts", "alert", "notifications", "notification_add", "notification_edit", "notification_test",
@@ -64,6 +64,9 @@ CHANGE: Final[dict[str, set[str]]] = {
     SIGNED_IN: LOOK[SIGNED_IN] - {"second_factor", "help", "help_page"},
     "data_access": {
         "meters_act",
+        "meter_stock_act",
+        "points_act",
+        "customers_act",
         "explain",
         "export_make",
         "notification_add",

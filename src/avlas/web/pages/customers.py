@@ -15,21 +15,19 @@ from django.utils.translation import gettext_lazy
 from avlas.decode.registers import BY_CODE
 from avlas.meters import points as meter_points
 from avlas.meters.changes import change
-from avlas.meters.models import Customer, Installation, MeteringPoint, Occupancy
+from avlas.meters.models import Customer, Installation, MeteringPoint
 from avlas.notify.models import ConsumerChoice
 from avlas.reports.calc import value_at
 from avlas.reports.calc.borders import beginning_of, zone_of
 from avlas.reports.consumption import Standing, standing
 from avlas.reports.latest import latest
-from avlas.system.models import SmsGateway
-from avlas.web import formats
-from avlas.web.listing import Pages, asked
-from avlas.web.pages import list_files
+from avlas.system.models import Permission, SmsGateway
+from avlas.web import customer_columns, formats
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
 from avlas.web.pages.fields import date_field
+from avlas.web.pages.listed import Listed
 from avlas.web.pages.meter_edit import MANAGE, who
-from avlas.web.pages.search import holding, in_order, page_of
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -37,10 +35,6 @@ if TYPE_CHECKING:
 
     from avlas.meters.models import Meter
 
-SORTS: Final[dict[str, tuple[Promise, tuple[str, ...]]]] = {
-    "name": (gettext_lazy("Name"), ("name_order",)),
-    "number": (gettext_lazy("Customer number"), ("number",)),
-}
 BILLED: Final = ("energy_heat_kwh", "energy_cooling_kwh", "volume_m3", "input_a", "input_b",
                  "electricity_import_kwh", "electricity_export_kwh")  # fmt: skip
 """The counters that bills rest on."""
@@ -80,26 +74,37 @@ class CustomerForm(EditForm):
 _FIELDS: Final = tuple(name for name in CustomerForm.base_fields if name != "seen")
 
 
+_LIST: Final = Listed(
+    name="customer",
+    address="customers",
+    act="customers_act",
+    page_template="pages/customers.html",
+    empty="pages/customers_none.html",
+    columns=customer_columns.COLUMNS,
+    standard=customer_columns.STANDARD,
+    searched=customer_columns.SEARCHED,
+    in_all=customer_columns.IN_ALL,
+    sorts=customer_columns.SORTS,
+    sort="name",
+    rows=lambda request, _query: rows(request, Customer),
+    fetch=customer_columns.fetch,
+    file_name=gettext_lazy("customers"),
+    caption=gettext_lazy("Customers"),
+    selected=gettext_lazy("Customers selected:"),
+    exported=gettext_lazy("The ticked customers, or all in the list when none is ticked."),
+)
+
+
 @page()
 def customers(request: PageRequest) -> HttpResponse:
     """The list of customers."""
-    wanted = asked(request.GET, columns=(), sorts=SORTS, default="name")
-    found = holding(rows(request, Customer), ("search_text", "email", "phone"), wanted.words)
-    if kind := list_files.asked_kind(request):
-        return list_files.customer_file(request, kind, in_order(found, SORTS[wanted.sort][1], wanted))
-    pages = Pages(found.count(), wanted.page)
-    shown = page_of(found, SORTS[wanted.sort][1], wanted)
-    here: dict[int, list[MeteringPoint]] = {}
-    for one in Occupancy.objects.filter(customer__in=shown, to_at=None).select_related("point"):
-        here.setdefault(one.customer_id, []).append(one.point)
-    context = {
-        "rows": [(customer, here.get(customer.pk, [])) for customer in shown],
-        "asked": wanted,
-        "pages": pages,
-        "sorts": SORTS,
-    }
-    fragment = bool(request.htmx) and not request.htmx.boosted
-    return render(request, "pages/customer_rows.html" if fragment else "pages/customers.html", context)
+    return _LIST.page(request)
+
+
+@page(change=Permission.DATA_ACCESS)
+def act(request: PageRequest) -> HttpResponse:
+    """Do to the chosen customers what the button pressed says."""
+    return _LIST.deed(request) if request.method == "POST" else redirect("customers")
 
 
 @page()

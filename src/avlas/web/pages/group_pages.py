@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
 MANAGE: Final = Permission.GROUP_MANAGEMENT
+_LISTS: Final = ("meters", "meter_stock", "points")
+"""The lists in which what goes into a group is chosen."""
 
 
 class GroupForm(forms.Form):
@@ -55,14 +57,23 @@ def group_list(request: PageRequest) -> HttpResponse:
 
 
 def group_form(
-    request: PageRequest, form: GroupForm | None = None, *, ids: Sequence[int] = (), back: str = ""
+    request: PageRequest,
+    form: GroupForm | None = None,
+    *,
+    ids: Sequence[int] = (),
+    back: str = "",
+    came_from: str = "meters",
 ) -> HttpResponse:
-    """The page that makes a group, of the chosen meters ``ids`` when there are any."""
+    """The page that makes a group, of the chosen meters ``ids`` when there are any.
+
+    ``came_from``: the name of the list's address; ``back``: what was asked of it.
+    """
     context = {
         "form": form or GroupForm(),
         "count": len(ids),
         "chosen": ",".join(map(str, ids)),
         "back": back,
+        "came_from": came_from,
     }
     return render(request, "pages/group_form.html", context, status=422 if form else 200)
 
@@ -99,7 +110,14 @@ def add(request: PageRequest) -> HttpResponse:
             return redirect(
                 f"{reverse('meters')}?group={groups.choice_of(group)}" if ids else reverse("meters")
             )
-    return group_form(request, form, ids=ids, back=QueryDict(request.POST.get("list", "")).urlencode())
+    came_from = request.POST.get("came_from", "")
+    return group_form(
+        request,
+        form,
+        ids=ids,
+        back=QueryDict(request.POST.get("list", "")).urlencode(),
+        came_from=came_from if came_from in _LISTS else _LISTS[0],
+    )
 
 
 @page(view=MANAGE, change=MANAGE)

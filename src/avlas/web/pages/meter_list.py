@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import QueryDict
@@ -21,9 +20,9 @@ from avlas.meters.directory import current_generation
 from avlas.meters.keys import Who
 from avlas.meters.models import Meter
 from avlas.notify import alerts
-from avlas.reports.variables import PARTS, VARIABLES, chosen, fetch
+from avlas.reports.variables import BY_VARIABLE, PARTS, VARIABLES, chosen, fetch
 from avlas.system.models import Permission
-from avlas.web import formats, words
+from avlas.web import words
 from avlas.web.listing import Pages
 from avlas.web.meter_search import (
     MISSING_AFTER,
@@ -36,8 +35,11 @@ from avlas.web.meter_search import (
     wanted,
 )
 from avlas.web.pages import alerts as alert_pages
+from avlas.web.pages import group_deeds
 from avlas.web.pages.access import PageRequest, computer, page
+from avlas.web.pages.column_choice import ColumnChoice
 from avlas.web.pages.group_pages import group_form
+from avlas.web.pages.ticked import ticked
 from avlas.web.table_files import FILE_KINDS, table_file
 from avlas.web.variable_words import as_cell
 
@@ -51,15 +53,15 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("customer", "address", "postal_code", "customer_number", "type", "serial", "latest")
 """Shown until somebody chooses others."""
-_YEAR_SECONDS: Final = 365 * 86400
+CHOICE: Final = ColumnChoice("meter", "meters", frozenset(BY_VARIABLE), COLUMNS)
 _EXPORTED_AT_ONCE: Final = 2000
 
 
 @page()
 def meters(request: PageRequest) -> HttpResponse:
     """The list of meters. With ``col`` in the address (the form that chooses columns) these become the user's own."""
-    if "col" in request.GET or "standard" in request.GET:
-        return _choose_columns(request)
+    if CHOICE.is_made(request.GET):
+        return CHOICE.make(request)
     what = wanted(request.GET)
     now = datetime.now(UTC)
     ids, total = find_meters(request.utility.pk, what, now)
@@ -119,36 +121,9 @@ def _heading(choice: str, own: dict[str, str]) -> str:
     return own.get(choice) or _("Meters")
 
 
-def _cookie(request: PageRequest) -> str:
-    return f"meter-columns-{request.user.pk}"
-
-
 def _columns(request: PageRequest) -> list[Variable]:
     """The columns in the address, else those the user chose last, else the standard ones."""
-    named = request.GET.get("columns") or request.COOKIES.get(_cookie(request), "")
-    return chosen(named[:2000].split(".")) or chosen(COLUMNS)
-
-
-def _choose_columns(request: PageRequest) -> HttpResponse:
-    """Take the ticked columns; those shown already keep their order, new ones come after them."""
-    query = request.GET.copy()
-    shown = query.pop("columns", [""])[-1].split(".")
-    ticked = query.pop("col", [])
-    columns = chosen([*(code for code in shown if code in ticked), *ticked])
-    codes = [one.code for one in columns]
-    if codes and not query.pop("standard", None) and codes != list(COLUMNS):
-        query["columns"] = kept = ".".join(codes)
-    else:
-        kept = ""
-    answer = redirect(f"{reverse('meters')}?{query.urlencode()}")
-    if kept:
-        answer.set_cookie(
-            _cookie(request), kept, max_age=_YEAR_SECONDS, httponly=True, samesite="Lax",
-            secure=settings.SESSION_COOKIE_SECURE,
-        )  # fmt: skip
-    else:
-        answer.delete_cookie(_cookie(request), samesite="Lax")
-    return answer
+    return chosen(CHOICE.codes(request, request.GET))
 
 
 @page()
@@ -176,10 +151,9 @@ def chosen_ids(request: PageRequest) -> list[int]:
     """
     if request.POST.get("all"):
         return all_ids(request.utility.pk, wanted(QueryDict(request.POST.get("list", ""))), datetime.now(UTC))
-    numbers = [*request.POST.getlist("meter"), *request.POST.get("chosen", "").split(",")]
-    ticked = {int(text): None for text in numbers if text.isascii() and text.isdigit() and len(text) < 19}
-    allowed = set(groups.of_utility(request.utility.pk, ticked))
-    return [one for one in ticked if one in allowed]
+    numbers = ticked(request.POST, "meter")
+    allowed = set(groups.of_utility(request.utility.pk, numbers))
+    return [one for one in numbers if one in allowed]
 
 
 @page(change=Permission.DATA_ACCESS)
@@ -224,39 +198,12 @@ def _export(request: PageRequest, ids: list[int], kind: str) -> HttpResponse:
 
 
 def _add(request: PageRequest, ids: list[int], choice: str) -> HttpResponse:
-    group = groups.by_choice(request.utility.pk, choice)
-    if group is None:
-        messages.error(request, _("The group is no longer there. Nothing was changed."))
-        return _back(request)
-    added = groups.add(group, ids, Who(request.user, computer(request)))
-    text = ngettext(
-        "%(n)s meter is put into the group %(name)s.", "%(n)s meters are put into the group %(name)s.", added
-    ) % {"n": formats.number(added), "name": group.name}
-    if there := len(ids) - added:
-        text += " " + ngettext(
-            "%(n)s was in it already.", "%(n)s were in it already.", there
-        ) % {"n": formats.number(there)}  # fmt: skip
-    messages.success(request, text)
+    group_deeds.add(request, ids, choice)
     return _back(request)
 
 
 def _remove(request: PageRequest, ids: list[int], choice: str) -> HttpResponse:
-    group = groups.by_choice(request.utility.pk, choice)
-    if group is None:
-        messages.error(request, _("The group is no longer there. Nothing was changed."))
-        return _back(request)
-    removed = groups.remove(group, ids, Who(request.user, computer(request)))
-    if removed:
-        text = ngettext(
-            "%(n)s meter is taken out of the group %(name)s.",
-            "%(n)s meters are taken out of the group %(name)s.",
-            removed,
-        )
-        messages.success(request, text % {"n": formats.number(removed), "name": group.name})
-    else:
-        messages.warning(
-            request, _("None of the chosen meters is in the group %(name)s.") % {"name": group.name}
-        )
+    group_deeds.remove(request, ids, choice)
     return _back(request)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -15,15 +14,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from avlas.meters import revision
+from avlas.meters.directory import current_generation
 from avlas.meters.models import Group, GroupMember, Installation, Meter, MeteringPoint
 from avlas.reports.calc.borders import months_later
 from avlas.system.models import Permission
+from avlas.web import stock_columns, words
 from avlas.web.listing import ROWS_PER_PAGE, Pages, asked
-from avlas.web.pages import list_files
 from avlas.web.pages.access import PageRequest, page, record, rows
 from avlas.web.pages.fields import FloatNumberField
+from avlas.web.pages.listed import Listed
 from avlas.web.pages.meter_edit import MANAGE, who
-from avlas.web.pages.search import holding
+from avlas.web.pages.meter_list import media_of
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -44,42 +45,59 @@ def in_stock(request: PageRequest) -> QuerySet[Meter]:
     return rows(request, Meter).filter(retired_at=None).exclude(pk__in=installed.values("meter_id"))
 
 
-@dataclass(frozen=True, slots=True)
-class Stocked:
-    """A meter in stock, and where it sat last."""
+def _of_medium(request: PageRequest, query: QueryDict) -> QuerySet[Meter]:
+    found = in_stock(request)
+    medium = query.get("medium", "").replace("\0", "")[:30]
+    return found.filter(medium=medium) if medium else found
 
-    meter: Meter
-    last: Installation | None
+
+_LIST: Final = Listed(
+    name="stock",
+    address="meter_stock",
+    act="meter_stock_act",
+    page_template="pages/meter_stock.html",
+    empty="pages/meter_stock_none.html",
+    columns=stock_columns.COLUMNS,
+    standard=stock_columns.STANDARD,
+    searched=stock_columns.SEARCHED,
+    in_all=("search_text",),
+    sorts=stock_columns.SORTS,
+    sort="manufacturer",
+    rows=_of_medium,
+    fetch=stock_columns.fetch,
+    file_name=gettext_lazy("meters-in-stock"),
+    caption=gettext_lazy("Meters in stock"),
+    selected=gettext_lazy("Meters selected:"),
+    exported=gettext_lazy("The ticked meters, or all in the list when none is ticked."),
+    row_end="parts/stock_install.html",
+    meters=lambda _request, ids: list(ids),
+)
 
 
 @page()
 def stock(request: PageRequest) -> HttpResponse:
     """The meters in stock; with ``point`` in the address, to choose the one that is put there."""
-    wanted = asked(request.GET, columns=(), sorts=(), default="")
-    found = holding(in_stock(request), ("serial", "manufacturer", "model"), wanted.words).order_by(
-        "manufacturer", "model", "serial"
-    )
-    if kind := list_files.asked_kind(request):
-        return list_files.stock_file(request, kind, found)
-    pages = Pages(found.count(), wanted.page)
-    shown = list(found[wanted.offset : wanted.offset + ROWS_PER_PAGE])
-    last: dict[int, Installation] = {}
-    for one in Installation.objects.filter(meter__in=shown).select_related("point").order_by("to_at"):
-        last[one.meter_id] = one
     number = request.GET.get("point", "")
     point = (
         rows(request, MeteringPoint).filter(pk=int(number[:18])).first()
         if number.isascii() and number.isdigit()
         else None
     )
-    context = {
-        "rows": [Stocked(meter, last.get(meter.pk)) for meter in shown],
-        "asked": wanted,
-        "pages": pages,
-        "point": point,
-        "retired": rows(request, Meter).exclude(retired_at=None).order_by("-retired_at")[:20],
-    }
-    return render(request, "pages/meter_stock.html", context)
+    utility = request.utility.pk
+    count = rows(request, Meter).count()
+    return _LIST.page(
+        request,
+        point=point,
+        media={name: words.medium(name) for name in media_of(utility, current_generation(utility), count)},
+        medium=request.GET.get("medium", ""),
+        retired=rows(request, Meter).exclude(retired_at=None).order_by("-retired_at")[:20],
+    )
+
+
+@page(change=Permission.DATA_ACCESS)
+def act(request: PageRequest) -> HttpResponse:
+    """Do to the chosen meters in stock what the button pressed says."""
+    return _LIST.deed(request) if request.method == "POST" else redirect("meter_stock")
 
 
 def _in_months(day: date, months: int) -> date:

@@ -6,38 +6,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
+from django.db import connection, transaction
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from avlas.meters import column_store
 from avlas.meters import points as meter_points
 from avlas.meters.changes import change
-from avlas.meters.models import Installation, MeteringPoint, Occupancy, PointPart
+from avlas.meters.models import Installation, MeteringPoint
 from avlas.reports.calc.sweref import SYSTEMS
 from avlas.reports.consumption import spans_of_point
 from avlas.reports.latest import latest
 from avlas.reports.virtual_use import newest_of, parts_of
+from avlas.system.models import Permission
+from avlas.web import point_columns
 from avlas.web.consumption_shown import consumption_of
-from avlas.web.listing import Pages, asked
-from avlas.web.pages import list_files
 from avlas.web.pages.access import PageRequest, find, page, rows
 from avlas.web.pages.edited import EditForm
-from avlas.web.pages.meter_edit import MANAGE, POINT_COLUMNS, who
+from avlas.web.pages.listed import Listed
+from avlas.web.pages.meter_edit import MANAGE, who
 from avlas.web.pages.photos import newest as newest_photos
 from avlas.web.pages.position import WGS84, PositionForm
-from avlas.web.pages.search import holding, in_order, page_of
 
 if TYPE_CHECKING:
-    from django.http import HttpResponse
-    from django.utils.functional import Promise
+    from collections.abc import Sequence
 
-SORTS: Final[dict[str, tuple[Promise, tuple[str, ...]]]] = {
-    "address": (gettext_lazy("Address"), ("address_order",)),
-    "city": (gettext_lazy("City"), ("city_order", "address_order")),
-    "facility": (gettext_lazy("Facility id"), ("facility_id",)),
-}
+    from django.http import HttpResponse
+
 VISIT: Final = ("door_code", "key_place", "contact", "warning")
 """For who goes there; never shown without the permission to manage devices and customers."""
 
@@ -109,35 +106,46 @@ def current_values(own: MeteringPoint) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _meters_at(request: PageRequest, ids: Sequence[int]) -> list[int]:
+    """The meters that sit at these points now."""
+    test, numbers = column_store.among(connection, "meters_installation.point_id", ids)
+    there = Installation.objects.filter(to_at=None, point__utility=request.utility)
+    found = there.extra(where=[test], params=[numbers])  # noqa: S610  # a fixed text; the numbers are a parameter
+    return list(found.order_by("meter_id").values_list("meter_id", flat=True))
+
+
+_LIST: Final = Listed(
+    name="point",
+    address="points",
+    act="points_act",
+    page_template="pages/points.html",
+    empty="pages/points_none.html",
+    columns=point_columns.COLUMNS,
+    standard=point_columns.STANDARD,
+    searched=point_columns.SEARCHED,
+    in_all=point_columns.IN_ALL,
+    sorts=point_columns.SORTS,
+    sort="address",
+    rows=lambda request, _query: rows(request, MeteringPoint),
+    fetch=point_columns.fetch,
+    file_name=gettext_lazy("metering-points"),
+    caption=gettext_lazy("Metering points"),
+    selected=gettext_lazy("Metering points selected:"),
+    exported=gettext_lazy("The ticked metering points, or all in the list when none is ticked."),
+    meters=_meters_at,
+)
+
+
 @page()
 def points(request: PageRequest) -> HttpResponse:
     """The list of metering points."""
-    wanted = asked(request.GET, columns=(), sorts=SORTS, default="address")
-    found = holding(rows(request, MeteringPoint), POINT_COLUMNS, wanted.words)
-    if kind := list_files.asked_kind(request):
-        return list_files.point_file(request, kind, in_order(found, SORTS[wanted.sort][1], wanted))
-    pages = Pages(found.count(), wanted.page)
-    shown = page_of(found, SORTS[wanted.sort][1], wanted)
-    meters: dict[int, list[Installation]] = {}
-    for one in (
-        Installation.objects.filter(point__in=shown, to_at=None)
-        .select_related("meter")
-        .order_by("role", "pk")
-    ):
-        meters.setdefault(one.point_id, []).append(one)
-    customers = {
-        one.point_id: one.customer
-        for one in Occupancy.objects.filter(point__in=shown, to_at=None).select_related("customer")
-    }
-    context = {
-        "rows": [(point, meters.get(point.pk, []), customers.get(point.pk)) for point in shown],
-        "virtual": set(PointPart.objects.filter(whole__in=shown).values_list("whole", flat=True)),
-        "asked": wanted,
-        "pages": pages,
-        "sorts": SORTS,
-    }
-    fragment = bool(request.htmx) and not request.htmx.boosted
-    return render(request, "pages/point_rows.html" if fragment else "pages/points.html", context)
+    return _LIST.page(request)
+
+
+@page(change=Permission.DATA_ACCESS)
+def act(request: PageRequest) -> HttpResponse:
+    """Do to the chosen metering points, or the meters there, what the button pressed says."""
+    return _LIST.deed(request) if request.method == "POST" else redirect("points")
 
 
 @page()

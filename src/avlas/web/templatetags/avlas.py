@@ -17,7 +17,7 @@ from avlas.meters.models import STATE_TEXTS, State
 from avlas.notify.models import Period
 from avlas.reports.calc.borders import STANDARD_TIME
 from avlas.system.told import in_words
-from avlas.web import formats, meter_cells, variable_words, words
+from avlas.web import formats, list_columns, meter_cells, variable_words, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from avlas.notify.models import Alert, Firing
     from avlas.reports.variables import Facts, Variable
     from avlas.system.models import JobLine, JobRun
+    from avlas.web.list_columns import Fact
     from avlas.web.pages.meter_readings import Line
 
 register = template.Library()
@@ -225,6 +226,12 @@ def line_of_meter(context: RequestContext, facts: Facts) -> SafeString:
         standard=context["standard_columns"],
         alerted=facts.meter.pk in context["alerted"],
     )
+
+
+@register.simple_tag(takes_context=True)
+def line_of(context: RequestContext, fact: Fact) -> SafeString:
+    """The cells of a line in a list of other rows."""
+    return list_columns.cells(fact, context["columns"], icon, standard=context["standard_columns"])
 
 
 @register.filter

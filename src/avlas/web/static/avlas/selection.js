@@ -16,7 +16,7 @@ function load() {
 let chosen = load();
 
 function boxes() {
-  return [...list.querySelectorAll("input[name=meter]")];
+  return [...list.querySelectorAll("tbody .tick input")];
 }
 
 function all() {
@@ -64,7 +64,7 @@ function keep() {
 let last = null;
 
 list.addEventListener("click", (event) => { // with Shift: all between this tick and the one before
-  const box = event.target.closest("input[name=meter]");
+  const box = event.target.closest("tbody .tick input");
   if (!box) return;
   const here = boxes();
   if (event.shiftKey && last && here.includes(last)) {
