@@ -99,7 +99,7 @@ def test_an_error_says_what_is_wrong_and_what_to_do():
     assert found.title == "Innehållet är krypterat och nyckeln saknas"
     wrong, advice, given = section(found, "problem").rows
     assert wrong.meaning == "innehållet är krypterat (ELL AES-CTR): mätarens nyckel behövs"
-    assert advice.meaning == "Ange mätarens nyckel (--key, eller läs in dess nyckelfil)."
+    assert advice.meaning == "Ange mätarens nyckel eller läs in dess nyckelfil (på kommandoraden: --key)."
     assert given.meaning.startswith(f"{len(frame)} byte: ")
     assert section(found, "header").rows[0].meaning == "KAM 71904512, version 34, 04 värme"
 
