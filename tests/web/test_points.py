@@ -37,7 +37,7 @@ def test_a_point_is_added_found_and_shown(north, sign_in):
     for word in ("Ekorren 7", "N 6\u00a0580\u00a0822, E 674\u00a0032", *SECRETS):
         assert word in text, word
     listed = client.get(reverse("points") + "?q=älvgatan").context["rows"]
-    assert [row[0] for row in listed] == [made]
+    assert [row.point for row in listed] == [made]
     text = sign_in(north.user).get(answer.url).content.decode()
     assert "Ekorren 7" in text
     for word in SECRETS:
@@ -128,7 +128,7 @@ def test_a_customer_is_added_changed_and_shown(north, sign_in):
     client.post(address, values | {"phone": "070-1", "seen": seen})
     text = client.get(made).content.decode()
     assert "070-1" in text
-    assert [row[0] for row in client.get(reverse("customers") + "?q=åsa").context["rows"]] == [own]
+    assert [row.customer for row in client.get(reverse("customers") + "?q=åsa").context["rows"]] == [own]
     told = AuditEvent.objects.filter(event="customers.changed").latest("pk")
     assert (told.target, told.detail) == ("K7", {"changed": ["phone"]})  # no personal data in the log
     assert "Nordbygatan 7" in client.get(reverse("customer", args=[north.customer.pk])).content.decode()
