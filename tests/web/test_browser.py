@@ -39,6 +39,12 @@ def watched(page: Page) -> Iterator[Page]:
     assert not complaints, complaints
 
 
+def arrived(page: Page, address: str) -> None:
+    """Wait until the page at an address (a pattern) is there with its scripts: before them menus do nothing."""
+    expect(page).to_have_url(re.compile(address))
+    page.wait_for_load_state("load")
+
+
 @pytest.fixture
 def site(live_server, north):
     """The running server with one utility on it."""
@@ -446,13 +452,14 @@ def test_a_browser_that_cannot_draw_says_so(signed_in, site, on_the_map):
 def test_a_report_is_narrowed_by_its_menus_and_rows_go_into_a_new_group(signed_in, site, north):
     signed_in.goto(site + reverse("consumption_report"))
     signed_in.get_by_label("Period").select_option("last_month")  # the page asks again by itself
-    expect(signed_in).to_have_url(re.compile("period=last_month"))
+    arrived(signed_in, "period=last_month")
     signed_in.get_by_label("Jämförelse").select_option("unknown")
-    expect(signed_in).to_have_url(re.compile("test=unknown"))
+    arrived(signed_in, "test=unknown")
     signed_in.get_by_label(f"Välj {north.meters[0].serial}").check()
     signed_in.get_by_label("Ny grupp").fill("Utan värde")
     signed_in.get_by_role("button", name="Lägg till valda i gruppen").click()
     expect(signed_in.get_by_text("1 mätare lades till i Utan värde.")).to_be_visible()
+    signed_in.wait_for_load_state("load")
     signed_in.locator("select[name=group]").select_option(label="Utan värde")
     expect(signed_in.get_by_role("row")).to_have_count(2)
 
@@ -460,8 +467,9 @@ def test_a_report_is_narrowed_by_its_menus_and_rows_go_into_a_new_group(signed_i
 def test_two_registers_of_a_meter_are_laid_side_by_side(signed_in, site, north):
     signed_in.goto(site + reverse("meter", args=[north.meters[0].pk]))
     signed_in.get_by_role("link", name="Jämför").click()
+    arrived(signed_in, "/compare/")
     signed_in.get_by_label("Period").select_option("dates")
-    expect(signed_in).to_have_url(re.compile("period=dates"))
+    arrived(signed_in, "period=dates")
     signed_in.get_by_label("Mätare", exact=True).fill(north.meters[0].serial)
     signed_in.get_by_label("Register").select_option("return_temperature_c")
     signed_in.get_by_role("button", name="Sök mätaren").click()

@@ -201,10 +201,13 @@ def heat_report_to_excel(person: Person) -> None:
 def those_who_used_much_into_a_group(person: Person) -> None:
     page, meter = person.page, person.town.steady
     person.goes_to("Analysis", "Consumption reports")
+    page.wait_for_load_state("load")  # before its scripts a menu does nothing
     page.get_by_label(person.says("Consumption"), exact=True).select_option(label="E1")
     expect(page).to_have_url(re.compile("of="))
+    page.wait_for_load_state("load")
     person.input("Compared").select_option("more")
     expect(page).to_have_url(re.compile("test=more"))
+    page.wait_for_load_state("load")
     person.input("Limit").fill("4000")
     person.button("Update").click()
     rows = page.locator("table.report tbody tr")
